@@ -1,0 +1,23 @@
+//! The vocabulary of adit: one type per noun of the lexicon, parsed once at the border and trusted after.
+//!
+//! Nothing here reads a clock, a socket or a random source; what needs one takes it as an argument.
+
+mod endpoint;
+mod facts;
+mod grant;
+mod hostname;
+mod ids;
+mod region;
+mod revision;
+mod time;
+
+pub use endpoint::{Endpoint, EndpointName, EndpointNameError, Kind, KindError, Sharing};
+pub use facts::{EdgeFact, PlacementFact, Revocation, RevocationFact};
+pub use grant::{Grant, GrantLimits, GrantedEndpoint};
+pub use hostname::{HostPattern, Hostname, HostnameError, Label};
+pub use ids::{
+    AccountId, AgentId, ApiKeyId, ClaimId, EdgeId, GrantId, IdError, KeyId, SessionId, TokenId,
+};
+pub use region::{Region, RegionError};
+pub use revision::Revision;
+pub use time::UnixTime;
