@@ -1,1 +1,22 @@
-//! placeholder
+//! The open tunnel protocol: what an edge and an agent say to each other, and the bindings that carry it.
+//!
+//! `docs/protocol.md` is the specification; the modules follow its sections. A [`Transport`] is one session over one
+//! binding: [`quic`] over UDP, [`upgrade`] with [`mux`] over TLS and TCP. Both hand out the same [`Stream`].
+
+pub mod code;
+pub mod control;
+pub mod head;
+pub mod limits;
+pub mod message;
+pub mod quic;
+mod secret;
+mod stream;
+mod transport;
+
+pub use code::{Code, StreamReset};
+pub use control::{ControlReader, ControlWriter};
+pub use head::StreamHead;
+pub use limits::Limits;
+pub use secret::Secret;
+pub use stream::Stream;
+pub use transport::{Transport, TransportError, TransportKind, TransportStats};

@@ -1,0 +1,114 @@
+//! What a session needs of the connection below it, so that edge and agent are written once for all bindings.
+
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{Code, Stream};
+
+/// One connection between an agent and an edge. The agent opens the control stream, the edge all others.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync + 'static {
+    /// A new stream. The peer learns of it with its first bytes. Waits while the peer takes no more streams, so the
+    /// caller keeps its own count and gives up by itself.
+    async fn open(&self) -> Result<Stream, TransportError>;
+
+    /// The next stream that the peer opens.
+    async fn accept(&self) -> Result<Stream, TransportError>;
+
+    /// The peer is known: it may have `streams` open at once, and the memory of a session. Until then a server takes one
+    /// stream and little more than a `hello`.
+    fn admit(&self, streams: u32);
+
+    /// Ends the session and all its streams. The peer is told `code`, and `reason` where the binding carries one.
+    fn close(&self, code: Code, reason: &str);
+
+    /// Waits for the end and tells its cause; at once when it has come already.
+    async fn closed(&self) -> TransportError;
+
+    /// A smoothed round trip, once there was one.
+    fn rtt(&self) -> Option<Duration>;
+
+    fn kind(&self) -> TransportKind;
+
+    fn peer(&self) -> SocketAddr;
+
+    fn stats(&self) -> TransportStats;
+}
+
+/// Which network protocol carries the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TransportKind {
+    Quic,
+    Tcp,
+}
+
+/// Totals of the session so far, as the binding counts them: QUIC's packets, the mux's frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransportStats {
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    #[error("the peer closed the session: {code}{}", because(.reason))]
+    Closed { code: Code, reason: String },
+    #[error("the session was closed on this side")]
+    ClosedHere,
+    #[error("nothing was heard from the peer for too long")]
+    TimedOut,
+    #[error("the connection to the peer was lost: {0}")]
+    Lost(String),
+}
+
+impl TransportError {
+    /// The peer's code, when it gave one.
+    pub const fn code(&self) -> Option<Code> {
+        match self {
+            Self::Closed { code, .. } => Some(*code),
+            Self::ClosedHere | Self::TimedOut | Self::Lost(_) => None,
+        }
+    }
+
+    /// The end of the session that made reading or writing a stream fail, if one did.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<TransportError> for io::Error {
+    fn from(error: TransportError) -> Self {
+        let kind = match error {
+            TransportError::TimedOut => io::ErrorKind::TimedOut,
+            TransportError::Closed { .. }
+            | TransportError::ClosedHere
+            | TransportError::Lost(_) => io::ErrorKind::ConnectionAborted,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl TransportKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+impl fmt::Display for TransportKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(" ({reason})")
+    }
+}
