@@ -1,1 +1,13 @@
-//! placeholder
+//! Starts the real binary and the real programs around it, waits for what they say, and leaves nothing behind.
+
+mod dev;
+mod origin;
+mod process;
+mod tools;
+
+pub use self::{
+    dev::{Dev, Share},
+    origin::{Origin, echo, http_files, silent, speaks_first},
+    process::{Process, WAIT},
+    tools::{adit, free_port, install_crypto, program, python, root_of_repository, run},
+};

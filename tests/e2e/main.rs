@@ -1,0 +1,16 @@
+//! The whole system as its users meet it: the real binary, and clients and origins that we did not write.
+
+mod browser;
+mod command_line;
+mod faults;
+mod grpc;
+mod http;
+mod load;
+mod ports;
+mod readme;
+mod tls;
+mod tokens;
+mod websocket;
+
+/// Every test of the data path runs over both bindings.
+const TRANSPORTS: [&str; 2] = ["quic", "tcp"];
