@@ -67,5 +67,7 @@ impl Default for Limits {
 
 /// The longest start of `text` that has at most `max` bytes.
 pub(crate) fn cut(text: &str, max: usize) -> &str {
-    &text[..text.floor_char_boundary(max)]
+    let mut ends = (0..=max.min(text.len())).rev();
+    let end = ends.find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
 }

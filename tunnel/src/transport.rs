@@ -112,3 +112,7 @@ fn because(reason: &str) -> String {
         format!(" ({reason})")
     }
 }
+
+/// What every binding must do, run for each by its own tests.
+#[cfg(test)]
+pub(crate) mod suite;

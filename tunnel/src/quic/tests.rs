@@ -1,1 +1,81 @@
+use std::{net::Ipv4Addr, sync::Arc};
 
+use super::*;
+use crate::transport::suite::{Pair, suite};
+
+suite!(pair);
+
+const NAME: &str = "edge.example";
+
+struct Tls {
+    server: rustls::ServerConfig,
+    client: rustls::ClientConfig,
+}
+
+fn tls() -> Tls {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let own = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(own.cert.der().clone()).unwrap();
+    let key = rustls_pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.into()], key)
+        .unwrap();
+    let client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Tls { server, client }
+}
+
+async fn pair() -> Pair {
+    let tls = tls();
+    let here = (Ipv4Addr::LOCALHOST, 0).into();
+    let server = quinn::Endpoint::server(server_config(tls.server).unwrap(), here).unwrap();
+    let client = quinn::Endpoint::client(here).unwrap();
+    let config = client_config(tls.client).unwrap();
+    let address = server.local_addr().unwrap();
+    let (agent, edge) = tokio::join!(connect(&client, address, NAME, config), async {
+        let connection = server.accept().await.unwrap().await.unwrap();
+        assert_eq!(protocol(&connection).as_deref(), Some(ALPN));
+        QuicTransport::new(connection)
+    });
+    Pair {
+        agent: Arc::new(agent.unwrap()),
+        edge: Arc::new(edge),
+        _ground: Box::new((server, client)),
+    }
+}
+
+#[tokio::test]
+async fn a_reason_is_told_and_made_fit_for_logs() {
+    let pair = pair().await;
+    pair.edge.close(Code::Revoked, "the owner\n revoked it");
+    let seen = pair.agent.closed().await;
+    let expected = TransportError::Closed {
+        code: Code::Revoked,
+        reason: "the owner revoked it".into(),
+    };
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn another_protocol_is_refused() {
+    let mut tls = tls();
+    tls.server.alpn_protocols = vec![b"h3".to_vec()];
+    let crypto = quinn::crypto::rustls::QuicServerConfig::try_from(tls.server).unwrap();
+    let here = (Ipv4Addr::LOCALHOST, 0).into();
+    let config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let server = quinn::Endpoint::server(config, here).unwrap();
+    let client = quinn::Endpoint::client(here).unwrap();
+    let config = client_config(tls.client).unwrap();
+    let (agent, _) = tokio::join!(
+        connect(&client, server.local_addr().unwrap(), NAME, config),
+        async { server.accept().await.unwrap().await }
+    );
+    assert!(agent.is_err());
+}
