@@ -1,0 +1,168 @@
+//! Accounts and API keys. Of a key only a hash is kept.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, digest};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use model::{AccountId, ApiKeyId, UnixTime};
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+use store::{Commit, Transaction, Value, layout};
+use zeroize::Zeroizing;
+
+use super::{Caller, Core, random_id};
+use crate::error::{ControlError, ErrorCode};
+
+/// Begins every API key, so that scanners of leaked secrets can find them.
+const KEY_PREFIX: &str = "adit";
+/// Octets of the secret half: more than anyone can guess.
+const SECRET_LEN: usize = 32;
+const MAX_NAME: usize = 100;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) id: AccountId,
+    pub(crate) name: String,
+    pub(crate) created: UnixTime,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ApiKeyRecord {
+    id: ApiKeyId,
+    account: AccountId,
+    name: String,
+    admin: bool,
+    created: UnixTime,
+    /// SHA-256 of the secret, in base64url. The secret has 256 random bits, so nothing slower is needed.
+    hash: String,
+}
+
+/// An API key in the only moment in which it is known.
+pub struct CreatedKey {
+    pub id: ApiKeyId,
+    /// `adit_<id>_<secret>`
+    pub secret: Zeroizing<String>,
+}
+
+impl Core {
+    pub async fn create_account(&self, name: &str, now: UnixTime) -> Result<AccountId, ControlError> {
+        let account =
+            Account { id: AccountId::from_random(random_id()), name: checked_name(name)?, created: now };
+        let key = layout::account(&account.id);
+        let transaction = Transaction::new().if_absent(key.clone()).put(key, Value::json(&account)?);
+        match self.store.commit(transaction).await? {
+            Commit::Done(_) => Ok(account.id),
+            Commit::Conflict => Err(ControlError::internal("a random id came twice")),
+        }
+    }
+
+    pub(crate) async fn accounts(&self) -> Result<Vec<Account>, ControlError> {
+        let (entries, _) = store::entries(&*self.store, &layout::accounts()).await?;
+        let profiles = entries.iter().filter(|entry| layout::account_of(&entry.key).is_some());
+        Ok(profiles.map(store::Entry::json).collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) async fn account(&self, id: &AccountId) -> Result<Account, ControlError> {
+        let found = store::get(&*self.store, &layout::account(id)).await?;
+        let missing = || ControlError::new(ErrorCode::NotFound, format!("there is no account {id}"));
+        found.map(|(account, _)| account).ok_or_else(missing)
+    }
+
+    pub async fn create_api_key(
+        &self,
+        account: &AccountId,
+        name: &str,
+        admin: bool,
+        now: UnixTime,
+    ) -> Result<CreatedKey, ControlError> {
+        self.account(account).await?;
+        let id = ApiKeyId::from_random(random_id());
+        let mut bytes = Zeroizing::new([0; SECRET_LEN]);
+        rand::rng().fill_bytes(&mut *bytes);
+        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
+        let record = ApiKeyRecord {
+            id: id.clone(),
+            account: account.clone(),
+            name: checked_name(name)?,
+            admin,
+            created: now,
+            hash: hash(&secret),
+        };
+        let key = layout::api_key(&id);
+        let transaction = Transaction::new()
+            .if_absent(key.clone())
+            .if_present(layout::account(account))
+            .put(key, Value::json(&record)?);
+        match self.store.commit(transaction).await? {
+            Commit::Done(_) => {
+                // The id itself begins with "key_"; the whole reads adit_key_<random>_<secret>.
+                let secret = Zeroizing::new(format!("{KEY_PREFIX}_{id}_{}", *secret));
+                Ok(CreatedKey { id, secret })
+            }
+            Commit::Conflict => Err(ControlError::new(ErrorCode::NotFound, "the account is gone")),
+        }
+    }
+
+    pub async fn revoke_api_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<(), ControlError> {
+        let key = layout::api_key(id);
+        let found: Option<(ApiKeyRecord, _)> = store::get(&*self.store, &key).await?;
+        let (record, _) = found.ok_or_else(|| ControlError::new(ErrorCode::NotFound, format!("there is no API key {id}")))?;
+        caller.must_own(&record.account)?;
+        let _ = self.store.commit(Transaction::new().delete(key)).await?;
+        Ok(())
+    }
+
+    /// Who holds this API key. All refusals look alike, and take alike.
+    pub async fn authenticate(&self, presented: &str) -> Result<Caller, ControlError> {
+        let refused = || ControlError::new(ErrorCode::Unauthenticated, "the API key is not known: it may be mistyped or revoked");
+        let (id, secret) = split(presented).ok_or_else(refused)?;
+        let found: Option<(ApiKeyRecord, _)> = store::get(&*self.store, &layout::api_key(&id)).await?;
+        let expected = found.as_ref().map_or("", |(record, _)| &record.hash);
+        // The hash is computed whether the id is known or not.
+        let same = constant_time::verify_slices_are_equal(hash(secret).as_bytes(), expected.as_bytes()).is_ok();
+        match found {
+            Some((record, _)) if same => Ok(Caller { account: record.account, key: record.id, admin: record.admin }),
+            _ => Err(refused()),
+        }
+    }
+}
+
+/// The id and the secret of `adit_<id>_<secret>`. The secret is base64url and may hold `_`; the id has a known form.
+fn split(key: &str) -> Option<(ApiKeyId, &str)> {
+    let rest = key.strip_prefix(KEY_PREFIX)?.strip_prefix('_')?;
+    let kind_end = rest.find('_')? + 1;
+    let id_end = kind_end + rest[kind_end..].find('_')?;
+    Some((rest[..id_end].parse().ok()?, &rest[id_end + 1..]))
+}
+
+fn hash(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, secret.as_bytes()))
+}
+
+fn checked_name(name: &str) -> Result<String, ControlError> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(ControlError::invalid("a name has 1 to 100 bytes and no control characters"));
+    }
+    Ok(name.to_owned())
+}
+
+impl fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_splits_where_its_id_ends() {
+        let (id, secret) = split("adit_key_abc123_se_cr-et").unwrap();
+        assert_eq!((id.as_str(), secret), ("key_abc123", "se_cr-et"));
+        for bad in ["", "adit", "adit_", "adit_key", "adit_key_abc", "adit_k ey_a_b", "other_key_a_b"] {
+            assert!(split(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What the control plane decides. Every method takes `now`; what it needs of chance it draws from the system.
+
+mod accounts;
+mod claims;
+mod issue;
+mod keys;
+mod names;
+mod revoke;
+mod wish;
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+use model::{AccountId, ApiKeyId};
+use rand::RngCore;
+use store::{Envelope, SharedStore};
+
+pub use self::{accounts::CreatedKey, issue::{Issued, IssueWish}, wish::ClaimWish};
+pub(crate) use self::accounts::Account;
+pub(crate) use self::keys::KeyRing;
+use crate::{config::{self, Config}, error::{ControlError, ErrorCode}, metrics::Metrics};
+
+/// Tries of a compare-and-commit that others get in the way of; each lost try means that another one won.
+const COMMIT_TRIES: usize = 16;
+
+pub struct Core {
+    pub(crate) store: SharedStore,
+    pub(crate) envelope: Arc<Envelope>,
+    pub(crate) config: Config,
+    pub(crate) issuer: String,
+    pub(crate) metrics: Metrics,
+    pub(crate) keys: ArcSwap<KeyRing>,
+}
+
+/// Whoever calls, proved by an API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub account: AccountId,
+    pub key: ApiKeyId,
+    /// May act for every account of the provider.
+    pub admin: bool,
+}
+
+impl Core {
+    pub(crate) fn new(
+        config: Config,
+        issuer: String,
+        store: SharedStore,
+        envelope: Arc<Envelope>,
+        metrics: Metrics,
+    ) -> Arc<Self> {
+        let keys = ArcSwap::from_pointee(KeyRing::default());
+        Arc::new(Self { store, envelope, config, issuer, metrics, keys })
+    }
+
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    pub fn audience(&self) -> String {
+        config::audience(&self.issuer)
+    }
+}
+
+impl Caller {
+    /// Refuses what belongs to another account, unless the caller may act for all.
+    pub(crate) fn must_own(&self, account: &AccountId) -> Result<(), ControlError> {
+        if self.admin || self.account == *account {
+            Ok(())
+        } else {
+            Err(ControlError::new(ErrorCode::NotAllowed, "this belongs to another account"))
+        }
+    }
+
+    pub(crate) fn must_be_admin(&self) -> Result<(), ControlError> {
+        if self.admin {
+            Ok(())
+        } else {
+            Err(ControlError::new(ErrorCode::NotAllowed, "only an administrator of the provider may do this"))
+        }
+    }
+}
+
+/// Fresh random bits for an id.
+pub(crate) fn random_id() -> [u8; 15] {
+    let mut bits = [0; 15];
+    rand::rng().fill_bytes(&mut bits);
+    bits
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}

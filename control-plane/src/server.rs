@@ -1,0 +1,97 @@
+//! Wires the control plane: binds first, then serves gRPC and web on the same port.
+
+use std::{io, net::SocketAddr, sync::Arc, time::{Duration, SystemTime}};
+
+use axum::Router;
+use prometheus_client::registry::Registry;
+use store::{Envelope, SharedStore};
+use tokio::{net::TcpListener, time::{MissedTickBehavior, interval}};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Config, ControlError, Core, api, metrics::Metrics, web};
+
+/// Between two looks at what is due: keys to rotate, revocations to forget.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Bound, but not yet serving.
+#[derive(Debug)]
+pub struct ControlPlane {
+    core: Arc<Core>,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    routes: Router,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("the control plane cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("the control plane listens nowhere")]
+    Nowhere,
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("gRPC reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+impl ControlPlane {
+    /// Binds every address, makes the first signing key if there is none, and is then ready to run.
+    pub async fn bind(
+        config: Config,
+        store: SharedStore,
+        envelope: Arc<Envelope>,
+        registry: &mut Registry,
+    ) -> Result<Self, BindError> {
+        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+        for addr in &config.listen {
+            let failed = |error| BindError::Listen(*addr, error);
+            let listener = TcpListener::bind(addr).await.map_err(failed)?;
+            addresses.push(listener.local_addr().map_err(failed)?);
+            listeners.push(listener);
+        }
+        let first = addresses.first().ok_or(BindError::Nowhere)?;
+        let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{first}"));
+        let core = Core::new(config, issuer, store, envelope, Metrics::register(registry));
+        core.rotate_keys(SystemTime::now().into()).await?;
+        let routes = api::routes(core.clone())?.into_axum_router().merge(web::routes(core.clone()));
+        Ok(Self { core, listeners, addresses, routes })
+    }
+
+    pub fn core(&self) -> Arc<Core> {
+        self.core.clone()
+    }
+
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Serves until `stop` is cancelled; calls that are under way finish.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        for listener in self.listeners {
+            let served = axum::serve(listener, self.routes.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
+            tasks.spawn(async move {
+                if let Err(error) = served.await {
+                    tracing::error!(%error, "the control plane has stopped listening");
+                }
+            });
+        }
+        tasks.spawn(keep_house(self.core, stop));
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+async fn keep_house(core: Arc<Core>, stop: CancellationToken) {
+    let mut ticks = interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let now = SystemTime::now().into();
+        if let Err(error) = core.rotate_keys(now).await {
+            tracing::warn!(%error, "signing keys cannot be looked after");
+        }
+        if let Err(error) = core.prune_revocations(now).await {
+            tracing::warn!(%error, "old revocations cannot be forgotten");
+        }
+    }
+}
