@@ -7,7 +7,8 @@ use std::{fmt, time::Duration};
 
 use model::{HostPattern, UnixTime};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,11 @@ struct Kept {
 
 impl DevCa {
     /// The CA that is kept in the store, made if there is none.
-    pub async fn load_or_create(store: &dyn Store, envelope: &Envelope, now: UnixTime) -> Result<Self, DevCaError> {
+    pub async fn load_or_create(
+        store: &dyn Store,
+        envelope: &Envelope,
+        now: UnixTime,
+    ) -> Result<Self, DevCaError> {
         let place = layout::dev_ca();
         for _ in 0..2 {
             let page = store.read(&store::Range::from(&place), None, 1).await?;
@@ -65,7 +70,9 @@ impl DevCa {
             let kept = make_root(now)?;
             let plain = Zeroizing::new(serde_json::to_vec(&kept).map_err(|_| DevCaError::Corrupt)?);
             let sealed = envelope.seal(&place, &plain)?;
-            let transaction = Transaction::new().if_absent(place.clone()).put(place.clone(), sealed);
+            let transaction = Transaction::new()
+                .if_absent(place.clone())
+                .put(place.clone(), sealed);
             if let Commit::Done(_) = store.commit(transaction).await? {
                 return Self::from_kept(kept);
             }
@@ -75,12 +82,16 @@ impl DevCa {
 
     fn from_kept(kept: Kept) -> Result<Self, DevCaError> {
         use rustls_pki_types::pem::PemObject;
-        let certificate =
-            CertificateDer::from_pem_slice(kept.certificate_pem.as_bytes()).map_err(|_| DevCaError::Corrupt)?;
+        let certificate = CertificateDer::from_pem_slice(kept.certificate_pem.as_bytes())
+            .map_err(|_| DevCaError::Corrupt)?;
         let key = KeyPair::from_pem(&kept.key_pem)?;
         // The issuer's name and usages are all that leaves take from it, and they are always the same.
         let issuer = Issuer::new(root_params(UnixTime::from_secs(0)), key);
-        Ok(Self { certificate_pem: kept.certificate_pem, certificate, issuer })
+        Ok(Self {
+            certificate_pem: kept.certificate_pem,
+            certificate,
+            issuer,
+        })
     }
 
     /// The root's certificate, for trust stores.
@@ -89,33 +100,47 @@ impl DevCa {
     }
 
     /// A leaf for exactly this name or wildcard.
-    pub fn issue(&self, name: &HostPattern, now: UnixTime) -> Result<IssuedCertificate, DevCaError> {
+    pub fn issue(
+        &self,
+        name: &HostPattern,
+        now: UnixTime,
+    ) -> Result<IssuedCertificate, DevCaError> {
         let mut params = CertificateParams::new(vec![name.to_string()])?;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "adit dev");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let expires = now.plus(LEAF_LIFE);
-        (params.not_before, params.not_after) = (date(now.minus(DAY)), date(expires));
+        // A day back for clocks that are behind, within the whole life.
+        let begins = now.minus(DAY);
+        let expires = begins.plus(LEAF_LIFE);
+        (params.not_before, params.not_after) = (date(begins), date(expires));
         let key = KeyPair::generate()?;
         let leaf = params.signed_by(&key, &self.issuer)?;
         let chain = vec![leaf.der().clone(), self.certificate.clone()];
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(IssuedCertificate { chain, key, expires })
+        Ok(IssuedCertificate {
+            chain,
+            key,
+            expires,
+        })
     }
 }
 
 fn make_root(now: UnixTime) -> Result<Kept, DevCaError> {
     let key = KeyPair::generate()?;
     let certificate = root_params(now).self_signed(&key)?;
-    Ok(Kept { certificate_pem: certificate.pem(), key_pem: Zeroizing::new(key.serialize_pem()) })
+    Ok(Kept {
+        certificate_pem: certificate.pem(),
+        key_pem: Zeroizing::new(key.serialize_pem()),
+    })
 }
 
 fn root_params(now: UnixTime) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "adit dev CA");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "adit dev CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params.not_before, params.not_after) = (date(now.minus(DAY)), date(now.plus(ROOT_LIFE)));
@@ -138,6 +163,8 @@ impl fmt::Debug for DevCa {
 
 impl fmt::Debug for IssuedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuedCertificate").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("IssuedCertificate")
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }

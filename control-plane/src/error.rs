@@ -51,7 +51,10 @@ impl ErrorCode {
 
 impl ControlError {
     pub(crate) fn new(code: ErrorCode, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string() }
+        Self {
+            code,
+            message: message.to_string(),
+        }
     }
 
     pub(crate) fn invalid(message: impl fmt::Display) -> Self {
@@ -81,7 +84,9 @@ impl From<ControlError> for tonic::Status {
         use tonic::Code;
         let code = match error.code {
             ErrorCode::Unauthenticated => Code::Unauthenticated,
-            ErrorCode::NotAllowed | ErrorCode::NameReserved | ErrorCode::NameOutsideZone => Code::PermissionDenied,
+            ErrorCode::NotAllowed | ErrorCode::NameReserved | ErrorCode::NameOutsideZone => {
+                Code::PermissionDenied
+            }
             ErrorCode::Invalid => Code::InvalidArgument,
             ErrorCode::NameTaken => Code::AlreadyExists,
             ErrorCode::KindDiffers | ErrorCode::NotSupported => Code::FailedPrecondition,

@@ -17,7 +17,7 @@ mod tests;
 
 pub use self::{
     config::Config,
-    core::{Caller, ClaimWish, Core, CreatedKey, Issued, IssueWish},
+    core::{Caller, ClaimWish, Core, CreatedKey, IssueWish, Issued},
     dev_ca::{DevCa, DevCaError, IssuedCertificate},
     error::{ControlError, ErrorCode},
     server::{BindError, ControlPlane},

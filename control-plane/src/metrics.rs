@@ -23,10 +23,22 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("control");
         registry.register("claims", "Endpoints claimed", metrics.claims.clone());
         registry.register("tokens", "Tokens issued", metrics.tokens.clone());
-        registry.register("revocations", "Revocations written", metrics.revocations.clone());
-        registry.register("refused_keys", "Calls refused for their API key", metrics.refused_keys.clone());
+        registry.register(
+            "revocations",
+            "Revocations written",
+            metrics.revocations.clone(),
+        );
+        registry.register(
+            "refused_keys",
+            "Calls refused for their API key",
+            metrics.refused_keys.clone(),
+        );
         let bounds = metrics.bounds.endpoints.clone();
-        registry.register("bound_endpoints", "Claims refused because an account has all it may have", bounds);
+        registry.register(
+            "bound_endpoints",
+            "Claims refused because an account has all it may have",
+            bounds,
+        );
         metrics
     }
 }

@@ -1,11 +1,19 @@
 //! Wires the control plane: binds first, then serves gRPC and web on the same port.
 
-use std::{io, net::SocketAddr, sync::Arc, time::{Duration, SystemTime}};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::Router;
 use prometheus_client::registry::Registry;
 use store::{Envelope, SharedStore};
-use tokio::{net::TcpListener, time::{MissedTickBehavior, interval}};
+use tokio::{
+    net::TcpListener,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{Config, ControlError, Core, api, metrics::Metrics, web};
@@ -50,11 +58,22 @@ impl ControlPlane {
             listeners.push(listener);
         }
         let first = addresses.first().ok_or(BindError::Nowhere)?;
-        let issuer = config.issuer.clone().unwrap_or_else(|| format!("http://{first}"));
+        let issuer = config
+            .issuer
+            .clone()
+            .unwrap_or_else(|| format!("http://{first}"));
         let core = Core::new(config, issuer, store, envelope, Metrics::register(registry));
         core.rotate_keys(SystemTime::now().into()).await?;
-        let routes = api::routes(core.clone())?.into_axum_router().merge(web::routes(core.clone()));
-        Ok(Self { core, listeners, addresses, routes })
+        let routes = api::routes(core.clone())?
+            .into_axum_router()
+            .merge(web::routes(core.clone()))
+            .fallback(web::unknown);
+        Ok(Self {
+            core,
+            listeners,
+            addresses,
+            routes,
+        })
     }
 
     pub fn core(&self) -> Arc<Core> {
@@ -69,7 +88,8 @@ impl ControlPlane {
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         for listener in self.listeners {
-            let served = axum::serve(listener, self.routes.clone()).with_graceful_shutdown(stop.clone().cancelled_owned());
+            let served = axum::serve(listener, self.routes.clone())
+                .with_graceful_shutdown(stop.clone().cancelled_owned());
             tasks.spawn(async move {
                 if let Err(error) = served.await {
                     tracing::error!(%error, "the control plane has stopped listening");

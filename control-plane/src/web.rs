@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -21,7 +21,23 @@ pub(crate) fn routes(core: Arc<Core>) -> Router {
         .route("/", get(about))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/adit", get(discover))
+        // Bound means that the store has answered and a signing key is there; one that drains does not listen any more.
+        .route("/live", get("ok\n"))
+        .route("/ready", get("ok\n"))
         .with_state(core)
+}
+
+/// What is not there: a gRPC client gets gRPC's answer, everyone else 404.
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
+pub(crate) async fn unknown(headers: HeaderMap) -> Response {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], |value| value.as_bytes());
+    if kind.starts_with(b"application/grpc") {
+        return tonic::Status::unimplemented("there is no such service")
+            .into_http::<axum::body::Body>();
+    }
+    (StatusCode::NOT_FOUND, "there is no such page\n").into_response()
 }
 
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
@@ -34,7 +50,11 @@ async fn about(State(core): State<Arc<Core>>) -> String {
 async fn jwks(State(core): State<Arc<Core>>) -> Response {
     let set = core.keys.load().public();
     let keys: Vec<_> = set.iter().collect();
-    ([(header::CACHE_CONTROL, JWKS_CACHE)], Json(json!({ "keys": keys }))).into_response()
+    (
+        [(header::CACHE_CONTROL, JWKS_CACHE)],
+        Json(json!({ "keys": keys })),
+    )
+        .into_response()
 }
 
 async fn discover(State(core): State<Arc<Core>>) -> Response {
@@ -46,6 +66,10 @@ async fn discover(State(core): State<Arc<Core>>) -> Response {
             "locations": locations,
         }))
         .into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": error.code.as_str()}))).into_response(),
+        Err(error) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"error": error.code.as_str()})),
+        )
+            .into_response(),
     }
 }

@@ -21,7 +21,9 @@ pub mod v1 {
 
 mod convert;
 
-pub use convert::{ConversionError, endpoint_to_proto, kind_from_proto, kind_to_proto, sharing_from_proto};
+pub use convert::{
+    ConversionError, endpoint_to_proto, kind_from_proto, kind_to_proto, sharing_from_proto,
+};
 
 /// The contracts in their binary form, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

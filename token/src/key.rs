@@ -59,9 +59,21 @@ impl SigningKey {
     }
 
     pub fn from_pkcs8(kid: KeyId, pkcs8: &[u8]) -> Result<Self, KeyError> {
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(|_| KeyError::Private)?;
-        let x = pair.public_key().as_ref().try_into().map_err(|_| KeyError::Private)?;
-        Ok(Self { public: PublicKey { kid: kid.clone(), x }, kid, pkcs8: Zeroizing::new(pkcs8.to_vec()) })
+        let pair =
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).map_err(|_| KeyError::Private)?;
+        let x = pair
+            .public_key()
+            .as_ref()
+            .try_into()
+            .map_err(|_| KeyError::Private)?;
+        Ok(Self {
+            public: PublicKey {
+                kid: kid.clone(),
+                x,
+            },
+            kid,
+            pkcs8: Zeroizing::new(pkcs8.to_vec()),
+        })
     }
 
     /// For the envelope, and nowhere else.
@@ -80,7 +92,9 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,10 +113,16 @@ impl TryFrom<Jwk> for PublicKey {
 
     fn try_from(jwk: Jwk) -> Result<Self, KeyError> {
         if jwk.kty != "OKP" || jwk.crv != "Ed25519" || jwk.alg != "EdDSA" || jwk.usage != "sig" {
-            return Err(KeyError::Public("kty, crv, alg and use must be OKP, Ed25519, EdDSA and sig"));
+            return Err(KeyError::Public(
+                "kty, crv, alg and use must be OKP, Ed25519, EdDSA and sig",
+            ));
         }
-        let bytes = URL_SAFE_NO_PAD.decode(&jwk.x).map_err(|_| KeyError::Public("x is not base64url"))?;
-        let x = bytes.try_into().map_err(|_| KeyError::Public("x is not 32 octets"))?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(&jwk.x)
+            .map_err(|_| KeyError::Public("x is not base64url"))?;
+        let x = bytes
+            .try_into()
+            .map_err(|_| KeyError::Public("x is not 32 octets"))?;
         Ok(Self { kid: jwk.kid, x })
     }
 }

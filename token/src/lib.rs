@@ -16,4 +16,4 @@ pub use key::{KeyError, KeySet, PublicKey, SigningKey};
 pub use revoke::Revocations;
 pub use rotation::{KeyRecord, OVERLAP, SIGNING_PERIOD, Step, plan, signer};
 pub use sign::{SignError, Token};
-pub use verify::{Expect, LEEWAY, MAX_LEN, TokenError, verify};
+pub use verify::{Expect, LEEWAY, MAX_TOKEN_LEN, TokenError, verify};

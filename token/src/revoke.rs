@@ -21,14 +21,20 @@ impl Revocations {
     /// Refuses claims that something revokes, and says what. A token issued in the very second of a revocation is
     /// refused as well: which came first cannot be told.
     pub fn check(&self, claims: &Claims) -> Result<(), Revocation> {
-        let named = claims.grant.endpoints.iter().map(|e| Revocation::Claim(e.claim.clone()));
+        let named = claims
+            .grant
+            .endpoints
+            .iter()
+            .map(|e| Revocation::Claim(e.claim.clone()));
         let others = [
             Revocation::Token(claims.id.clone()),
             Revocation::Grant(claims.grant_id.clone()),
             Revocation::Account(claims.account.clone()),
         ];
         let hit = others.into_iter().chain(named).find(|what| {
-            self.0.get(what).is_some_and(|fact| claims.issued <= fact.at)
+            self.0
+                .get(what)
+                .is_some_and(|fact| claims.issued <= fact.at)
         });
         hit.map_or(Ok(()), Err)
     }
@@ -53,7 +59,11 @@ mod tests {
     use crate::verify::tests::claims;
 
     fn fact(revoked: Revocation, at: u64) -> RevocationFact {
-        RevocationFact { revoked, at: UnixTime::from_secs(at), until: UnixTime::from_secs(at + 1000) }
+        RevocationFact {
+            revoked,
+            at: UnixTime::from_secs(at),
+            until: UnixTime::from_secs(at + 1000),
+        }
     }
 
     #[test]
@@ -71,13 +81,23 @@ mod tests {
             revocations.insert(fact(what.clone(), issued));
             assert_eq!(revocations.check(&claims), Err(what.clone()));
             revocations.insert(fact(what.clone(), issued - 1));
-            assert_eq!(revocations.check(&claims), Ok(()), "issued after the revocation");
+            assert_eq!(
+                revocations.check(&claims),
+                Ok(()),
+                "issued after the revocation"
+            );
             revocations.remove(&what);
             assert!(revocations.is_empty());
         }
         let mut others = Revocations::default();
-        others.insert(fact(Revocation::Token("tok_other".parse().unwrap()), issued));
-        others.insert(fact(Revocation::Account("acc_other".parse().unwrap()), issued));
+        others.insert(fact(
+            Revocation::Token("tok_other".parse().unwrap()),
+            issued,
+        ));
+        others.insert(fact(
+            Revocation::Account("acc_other".parse().unwrap()),
+            issued,
+        ));
         assert_eq!(others.check(&claims), Ok(()));
         others.prune(UnixTime::from_secs(issued + 1000));
         assert!(others.is_empty());

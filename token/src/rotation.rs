@@ -24,7 +24,10 @@ pub struct KeyRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Make a key with these times and publish it.
-    Publish { signs_from: UnixTime, signs_until: UnixTime },
+    Publish {
+        signs_from: UnixTime,
+        signs_until: UnixTime,
+    },
     /// Take the key out of the JWKS: no token that it signed is valid any more.
     Retire(KeyId),
 }
@@ -41,15 +44,23 @@ pub fn plan(keys: &[KeyRecord], token_ttl: Duration, now: UnixTime) -> Vec<Step>
     let mut steps = Vec::new();
     let Some(current) = signer(keys, now) else {
         // The first key of a provider signs at once: there is nobody yet who could not know it.
-        return vec![Step::Publish { signs_from: now, signs_until: now.plus(SIGNING_PERIOD) }];
+        return vec![Step::Publish {
+            signs_from: now,
+            signs_until: now.plus(SIGNING_PERIOD),
+        }];
     };
     let has_next = keys.iter().any(|key| key.signs_from > now);
     if !has_next && current.signs_until <= now.plus(OVERLAP) {
         let signs_from = current.signs_until.max(now.plus(OVERLAP));
-        steps.push(Step::Publish { signs_from, signs_until: signs_from.plus(SIGNING_PERIOD) });
+        steps.push(Step::Publish {
+            signs_from,
+            signs_until: signs_from.plus(SIGNING_PERIOD),
+        });
     }
     // A replaced key signs until its successor starts, however late that was.
-    let replaced = keys.iter().filter(|key| key.signs_from < current.signs_from);
+    let replaced = keys
+        .iter()
+        .filter(|key| key.signs_from < current.signs_from);
     for key in replaced {
         let last_signature = key.signs_until.max(current.signs_from);
         if last_signature.plus(token_ttl) < now {
@@ -77,14 +88,30 @@ mod tests {
             let now = UnixTime::from_secs(moment);
             for step in plan(&keys, TTL, now) {
                 match step {
-                    Step::Publish { signs_from, signs_until } => {
-                        assert!(keys.is_empty() || signs_from >= now.plus(OVERLAP), "signs too early");
-                        let kid = format!("kid_{}", keys.len() + retired.len()).parse().unwrap();
-                        keys.push(KeyRecord { kid, published: now, signs_from, signs_until });
+                    Step::Publish {
+                        signs_from,
+                        signs_until,
+                    } => {
+                        assert!(
+                            keys.is_empty() || signs_from >= now.plus(OVERLAP),
+                            "signs too early"
+                        );
+                        let kid = format!("kid_{}", keys.len() + retired.len())
+                            .parse()
+                            .unwrap();
+                        keys.push(KeyRecord {
+                            kid,
+                            published: now,
+                            signs_from,
+                            signs_until,
+                        });
                     }
                     Step::Retire(kid) => {
                         let at = keys.iter().position(|key| key.kid == kid).unwrap();
-                        let signed: UnixTime = last_signed.get(&kid).copied().unwrap_or(UnixTime::from_secs(0));
+                        let signed: UnixTime = last_signed
+                            .get(&kid)
+                            .copied()
+                            .unwrap_or(UnixTime::from_secs(0));
                         assert!(signed.plus(TTL) < now, "a token of {kid} may be alive");
                         retired.push((keys.remove(at), now));
                     }
@@ -100,7 +127,10 @@ mod tests {
     #[test]
     fn a_year_of_hours_rotates_monthly() {
         let keys = run((0..365 * 24).map(|hour| 1_000_000 + hour * 3600));
-        assert!(keys.iter().any(|key| key.published.as_secs() > 1_000_000 + 330 * 24 * 3600));
+        assert!(
+            keys.iter()
+                .any(|key| key.published.as_secs() > 1_000_000 + 330 * 24 * 3600)
+        );
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::{Claims, SigningKey, verify::MAX_LEN, wire::Payload};
+use crate::{Claims, SigningKey, verify::MAX_TOKEN_LEN, wire::Payload};
 
 /// A signed token. It is a secret: whoever holds it can use it.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Token(Zeroizing<String>);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    #[error("a token has at most {MAX_LEN} characters, this one has {0}: grant fewer endpoints")]
+    #[error("a token has at most {MAX_TOKEN_LEN} characters, this one has {0}: grant fewer endpoints")]
     TooLong(usize),
     #[error("the token cannot be signed: {0}")]
     Crypto(String),
@@ -32,9 +32,10 @@ impl SigningKey {
             URL_SAFE_NO_PAD.encode(payload)
         );
         let key = EncodingKey::from_ed_der(&self.to_pkcs8());
-        let signature = crypto::sign(message.as_bytes(), &key, Algorithm::EdDSA).map_err(|e| failed(&e))?;
+        let signature =
+            crypto::sign(message.as_bytes(), &key, Algorithm::EdDSA).map_err(|e| failed(&e))?;
         let token = format!("{message}.{signature}");
-        if token.len() > MAX_LEN {
+        if token.len() > MAX_TOKEN_LEN {
             return Err(SignError::TooLong(token.len()));
         }
         Ok(Token::from(token))

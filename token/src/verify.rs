@@ -5,12 +5,12 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use model::{KeyId, UnixTime};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use crate::{Claims, KeySet, wire::Payload};
 
 /// The longest token: it must fit a control line of 16 KiB with room for the rest of a hello.
-pub const MAX_LEN: usize = 8 * 1024;
+pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 /// How far the issuer's clock may run ahead of ours: `nbf` and `iat` are compared with this much patience. `exp` has
 /// none, since a token that is a minute too long alive is a minute too long stolen.
 pub const LEEWAY: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub struct Expect {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    #[error("the token is longer than {MAX_LEN} characters")]
+    #[error("the token is longer than {MAX_TOKEN_LEN} characters")]
     TooLong,
     #[error("this is not a token: {0}")]
     Malformed(&'static str),
@@ -57,24 +57,35 @@ struct Header {
     #[serde(default)]
     alg: String,
     kid: Option<KeyId>,
-    crit: Option<serde::de::IgnoredAny>,
+    /// That it is there is enough: we know no extension, and `"crit":null` is no way round one.
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
 }
 
 /// The claims of `token`, if it is one of ours and valid at `now`. Revocations are checked apart from this
 /// ([`crate::Revocations`]).
-pub fn verify(token: &str, keys: &KeySet, expect: &Expect, now: UnixTime) -> Result<Claims, TokenError> {
-    if token.len() > MAX_LEN {
+pub fn verify(
+    token: &str,
+    keys: &KeySet,
+    expect: &Expect,
+    now: UnixTime,
+) -> Result<Claims, TokenError> {
+    if token.len() > MAX_TOKEN_LEN {
         return Err(TokenError::TooLong);
     }
-    let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed("it has no parts"))?;
-    let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed("it has no three parts"))?;
+    let (message, signature) = token
+        .rsplit_once('.')
+        .ok_or(TokenError::Malformed("it has no parts"))?;
+    let (header, payload) = message
+        .split_once('.')
+        .ok_or(TokenError::Malformed("it has no three parts"))?;
     let key = key(header, keys)?;
     let authentic = crypto::verify(signature, message.as_bytes(), &key, Algorithm::EdDSA);
     if !authentic.unwrap_or(false) {
         return Err(TokenError::Signature);
     }
-    let payload: Payload =
-        serde_json::from_slice(&decode(payload)?).map_err(|error| TokenError::Claims(error.to_string()))?;
+    let payload: Payload = serde_json::from_slice(&decode(payload)?)
+        .map_err(|error| TokenError::Claims(error.to_string()))?;
     check(payload, expect, now)
 }
 
@@ -89,10 +100,12 @@ fn key(header: &str, keys: &KeySet) -> Result<DecodingKey, TokenError> {
     if header.alg != "EdDSA" {
         return Err(TokenError::Algorithm);
     }
-    if header.crit.is_some() {
+    if header.crit {
         return Err(TokenError::Critical);
     }
-    let kid = header.kid.ok_or(TokenError::Malformed("its header has no kid"))?;
+    let kid = header
+        .kid
+        .ok_or(TokenError::Malformed("its header has no kid"))?;
     let key = keys.get(&kid).ok_or(TokenError::UnknownKey(kid))?;
     Ok(DecodingKey::from_ed_der(key.bytes()))
 }
@@ -104,7 +117,9 @@ fn check(payload: Payload, expect: &Expect, now: UnixTime) -> Result<Claims, Tok
     if !payload.is_for(&expect.audience) {
         return Err(TokenError::Audience);
     }
-    let claims = payload.into_claims(&expect.audience).map_err(TokenError::Claims)?;
+    let claims = payload
+        .into_claims(&expect.audience)
+        .map_err(TokenError::Claims)?;
     if claims.not_before > now.plus(LEEWAY) || claims.issued > now.plus(LEEWAY) {
         return Err(TokenError::NotYetValid);
     }
@@ -114,8 +129,14 @@ fn check(payload: Payload, expect: &Expect, now: UnixTime) -> Result<Claims, Tok
     Ok(claims)
 }
 
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
+}
+
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed("a part is not base64url"))
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenError::Malformed("a part is not base64url"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The payload as it stands in the JWT: short names that are standard where a standard has one.
 
-use model::{AccountId, AgentId, ClaimId, EndpointName, Grant, GrantId, GrantLimits, GrantedEndpoint};
+use model::{
+    AccountId, AgentId, ClaimId, EndpointName, Grant, GrantId, GrantLimits, GrantedEndpoint,
+};
 use model::{Kind, Region, Revision, TokenId, UnixTime};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use crate::Claims;
 /// `authorization_details` of other types are none of our business and are left alone.
 const DETAIL_TYPE: &str = "tunnel";
 const ACTION: &str = "bind";
-/// Endpoints in one token; more than fit into [`crate::MAX_LEN`] anyhow.
+/// Endpoints in one token; more than fit into [`crate::MAX_TOKEN_LEN`] anyhow.
 const MAX_ENDPOINTS: usize = 200;
 
 #[derive(Serialize, Deserialize)]
@@ -111,7 +113,10 @@ impl Payload {
 
     /// The claims for `audience`, which the caller has checked.
     pub(crate) fn into_claims(self, audience: &str) -> Result<Claims, String> {
-        let ours = self.authorization_details.into_iter().filter(|d| d.kind == DETAIL_TYPE);
+        let ours = self
+            .authorization_details
+            .into_iter()
+            .filter(|d| d.kind == DETAIL_TYPE);
         let mut endpoints = Vec::new();
         for detail in ours.filter(|d| d.actions.iter().any(|action| action == ACTION)) {
             detail.push_into(&mut endpoints)?;
@@ -127,7 +132,11 @@ impl Payload {
             client: self.client_id,
             id: self.jti,
             grant_id: self.grant,
-            grant: Grant { endpoints, regions: self.regions, limits: self.limits },
+            grant: Grant {
+                endpoints,
+                regions: self.regions,
+                limits: self.limits,
+            },
             issued: self.iat,
             not_before: self.nbf,
             expires: self.exp,
@@ -141,13 +150,24 @@ impl Payload {
 impl Detail {
     /// One granted endpoint for each kind that we know; kinds of the future grant nothing here.
     fn push_into(self, endpoints: &mut Vec<GrantedEndpoint>) -> Result<(), String> {
-        let name: EndpointName = self.identifier.parse().map_err(|e| format!("identifier: {e}"))?;
+        let name: EndpointName = self
+            .identifier
+            .parse()
+            .map_err(|e| format!("identifier: {e}"))?;
         let claim: ClaimId = self.claim.parse().map_err(|e| format!("claim: {e}"))?;
-        for kind in self.kinds.iter().filter_map(|kind| kind.parse::<Kind>().ok()) {
+        for kind in self
+            .kinds
+            .iter()
+            .filter_map(|kind| kind.parse::<Kind>().ok())
+        {
             if endpoints.len() == MAX_ENDPOINTS {
                 return Err(format!("more than {MAX_ENDPOINTS} endpoints"));
             }
-            endpoints.push(GrantedEndpoint { claim: claim.clone(), name: name.clone(), kind });
+            endpoints.push(GrantedEndpoint {
+                claim: claim.clone(),
+                name: name.clone(),
+                kind,
+            });
         }
         Ok(())
     }

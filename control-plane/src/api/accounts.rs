@@ -8,7 +8,10 @@ use crate::{core::Account, error::ControlError};
 
 #[tonic::async_trait]
 impl v1::accounts_server::Accounts for Api {
-    async fn who_am_i(&self, request: Request<v1::WhoAmIRequest>) -> Result<Response<v1::Identity>, Status> {
+    async fn who_am_i(
+        &self,
+        request: Request<v1::WhoAmIRequest>,
+    ) -> Result<Response<v1::Identity>, Status> {
         let caller = self.caller(&request).await?;
         let account = self.core.account(&caller.account).await?;
         Ok(Response::new(v1::Identity {
@@ -19,9 +22,15 @@ impl v1::accounts_server::Accounts for Api {
         }))
     }
 
-    async fn create(&self, request: Request<v1::CreateAccountRequest>) -> Result<Response<v1::Account>, Status> {
+    async fn create(
+        &self,
+        request: Request<v1::CreateAccountRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
         self.caller(&request).await?.must_be_admin()?;
-        let id = self.core.create_account(&request.get_ref().name, now()).await?;
+        let id = self
+            .core
+            .create_account(&request.get_ref().name, now())
+            .await?;
         Ok(Response::new(self.core.account(&id).await?.into()))
     }
 
@@ -30,7 +39,13 @@ impl v1::accounts_server::Accounts for Api {
         request: Request<v1::ListAccountsRequest>,
     ) -> Result<Response<v1::ListAccountsResponse>, Status> {
         self.caller(&request).await?.must_be_admin()?;
-        let accounts = self.core.accounts().await?.into_iter().map(Into::into).collect();
+        let accounts = self
+            .core
+            .accounts()
+            .await?
+            .into_iter()
+            .map(Into::into)
+            .collect();
         Ok(Response::new(v1::ListAccountsResponse { accounts }))
     }
 
@@ -45,8 +60,14 @@ impl v1::accounts_server::Accounts for Api {
         if asked.admin {
             caller.must_be_admin()?;
         }
-        let key = self.core.create_api_key(&account, &asked.name, asked.admin, now()).await?;
-        Ok(Response::new(v1::CreatedApiKey { id: key.id.to_string(), secret: key.secret.to_string() }))
+        let key = self
+            .core
+            .create_api_key(&account, &asked.name, asked.admin, now())
+            .await?;
+        Ok(Response::new(v1::CreatedApiKey {
+            id: key.id.to_string(),
+            secret: key.secret.to_string(),
+        }))
     }
 
     async fn revoke_api_key(
@@ -54,7 +75,11 @@ impl v1::accounts_server::Accounts for Api {
         request: Request<v1::RevokeApiKeyRequest>,
     ) -> Result<Response<v1::RevokeApiKeyResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let id = request.into_inner().id.parse().map_err(ControlError::invalid)?;
+        let id = request
+            .into_inner()
+            .id
+            .parse()
+            .map_err(ControlError::invalid)?;
         self.core.revoke_api_key(&caller, &id).await?;
         Ok(Response::new(v1::RevokeApiKeyResponse {}))
     }
@@ -62,6 +87,10 @@ impl v1::accounts_server::Accounts for Api {
 
 impl From<Account> for v1::Account {
     fn from(account: Account) -> Self {
-        Self { id: account.id.to_string(), name: account.name, created: account.created.as_secs() }
+        Self {
+            id: account.id.to_string(),
+            name: account.name,
+            created: account.created.as_secs(),
+        }
     }
 }

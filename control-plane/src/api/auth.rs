@@ -10,9 +10,15 @@ use crate::{
 
 impl Api {
     pub(super) async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, ControlError> {
-        let header = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-        let missing = || ControlError::new(ErrorCode::Unauthenticated, "this call needs an API key");
-        let (scheme, key) = header.and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+        let header = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
+        let missing =
+            || ControlError::new(ErrorCode::Unauthenticated, "this call needs an API key");
+        let (scheme, key) = header
+            .and_then(|text| text.split_once(' '))
+            .ok_or_else(missing)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(missing());
         }

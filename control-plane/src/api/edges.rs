@@ -7,7 +7,10 @@ use super::Api;
 
 #[tonic::async_trait]
 impl v1::edges_server::Edges for Api {
-    async fn list(&self, request: Request<v1::ListEdgesRequest>) -> Result<Response<v1::ListEdgesResponse>, Status> {
+    async fn list(
+        &self,
+        request: Request<v1::ListEdgesRequest>,
+    ) -> Result<Response<v1::ListEdgesResponse>, Status> {
         self.caller(&request).await?;
         let edges = self.core.edges().await?.into_iter().map(|edge| v1::Edge {
             id: edge.id.to_string(),
@@ -16,6 +19,8 @@ impl v1::edges_server::Edges for Api {
             draining: edge.draining,
             started: edge.started.as_secs(),
         });
-        Ok(Response::new(v1::ListEdgesResponse { edges: edges.collect() }))
+        Ok(Response::new(v1::ListEdgesResponse {
+            edges: edges.collect(),
+        }))
     }
 }

@@ -8,12 +8,18 @@ use crate::error::ControlError;
 
 #[tonic::async_trait]
 impl v1::keys_server::Keys for Api {
-    async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<Response<v1::ListKeysResponse>, Status> {
+    async fn list(
+        &self,
+        request: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
         self.caller(&request).await?;
         Ok(Response::new(self.keys()?))
     }
 
-    async fn rotate(&self, request: Request<v1::RotateRequest>) -> Result<Response<v1::ListKeysResponse>, Status> {
+    async fn rotate(
+        &self,
+        request: Request<v1::RotateRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
         self.caller(&request).await?.must_be_admin()?;
         self.core.add_key(now()).await?;
         Ok(Response::new(self.keys()?))
@@ -32,6 +38,8 @@ impl Api {
                 signs_until: record.signs_until.as_secs(),
             })
         });
-        Ok(v1::ListKeysResponse { keys: keys.collect::<Result<_, ControlError>>()? })
+        Ok(v1::ListKeysResponse {
+            keys: keys.collect::<Result<_, ControlError>>()?,
+        })
     }
 }

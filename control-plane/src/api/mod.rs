@@ -35,14 +35,20 @@ pub(crate) fn routes(core: Arc<Core>) -> Result<Routes, tonic_reflection::server
     // Liveness of the process is what health tells; the store being away fails the calls that need it.
     let (_, health) = tonic_health::server::health_reporter();
     let limited = MAX_REQUEST;
-    Ok(Routes::new(v1::provider_server::ProviderServer::new(api.clone()).max_decoding_message_size(limited))
-        .add_service(v1::endpoints_server::EndpointsServer::new(api.clone()).max_decoding_message_size(limited))
-        .add_service(v1::tokens_server::TokensServer::new(api.clone()).max_decoding_message_size(limited))
-        .add_service(v1::edges_server::EdgesServer::new(api.clone()).max_decoding_message_size(limited))
-        .add_service(v1::keys_server::KeysServer::new(api.clone()).max_decoding_message_size(limited))
-        .add_service(v1::accounts_server::AccountsServer::new(api).max_decoding_message_size(limited))
-        .add_service(reflection)
-        .add_service(health))
+    Ok(Routes::new(
+        v1::provider_server::ProviderServer::new(api.clone()).max_decoding_message_size(limited),
+    )
+    .add_service(
+        v1::endpoints_server::EndpointsServer::new(api.clone()).max_decoding_message_size(limited),
+    )
+    .add_service(
+        v1::tokens_server::TokensServer::new(api.clone()).max_decoding_message_size(limited),
+    )
+    .add_service(v1::edges_server::EdgesServer::new(api.clone()).max_decoding_message_size(limited))
+    .add_service(v1::keys_server::KeysServer::new(api.clone()).max_decoding_message_size(limited))
+    .add_service(v1::accounts_server::AccountsServer::new(api).max_decoding_message_size(limited))
+    .add_service(reflection)
+    .add_service(health))
 }
 
 fn now() -> UnixTime {

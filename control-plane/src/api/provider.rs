@@ -7,12 +7,21 @@ use super::Api;
 
 #[tonic::async_trait]
 impl v1::provider_server::Provider for Api {
-    async fn discover(&self, _: Request<v1::DiscoverRequest>) -> Result<Response<v1::DiscoverResponse>, Status> {
+    async fn discover(
+        &self,
+        _: Request<v1::DiscoverRequest>,
+    ) -> Result<Response<v1::DiscoverResponse>, Status> {
         Ok(Response::new(v1::DiscoverResponse {
             issuer: self.core.issuer().to_owned(),
             zone: self.core.config.zone.to_string(),
             locations: self.core.locations().await?,
-            own_ports: self.core.config.own_ports.iter().map(|port| u32::from(*port)).collect(),
+            own_ports: self
+                .core
+                .config
+                .own_ports
+                .iter()
+                .map(|port| u32::from(*port))
+                .collect(),
         }))
     }
 }

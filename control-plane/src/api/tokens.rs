@@ -11,20 +11,39 @@ use crate::{IssueWish, Issued, error::ControlError};
 
 #[tonic::async_trait]
 impl v1::tokens_server::Tokens for Api {
-    async fn issue(&self, request: Request<v1::IssueRequest>) -> Result<Response<v1::IssuedToken>, Status> {
+    async fn issue(
+        &self,
+        request: Request<v1::IssueRequest>,
+    ) -> Result<Response<v1::IssuedToken>, Status> {
         let caller = self.caller(&request).await?;
         let wish = wish(request.get_ref())?;
-        Ok(Response::new(self.core.issue(&caller, &wish, now()).await?.into()))
+        Ok(Response::new(
+            self.core.issue(&caller, &wish, now()).await?.into(),
+        ))
     }
 
-    async fn refresh(&self, request: Request<v1::RefreshRequest>) -> Result<Response<v1::IssuedToken>, Status> {
+    async fn refresh(
+        &self,
+        request: Request<v1::RefreshRequest>,
+    ) -> Result<Response<v1::IssuedToken>, Status> {
         let caller = self.caller(&request).await?;
-        Ok(Response::new(self.core.refresh(&caller, &request.get_ref().token, now()).await?.into()))
+        Ok(Response::new(
+            self.core
+                .refresh(&caller, &request.get_ref().token, now())
+                .await?
+                .into(),
+        ))
     }
 
-    async fn revoke(&self, request: Request<v1::RevokeRequest>) -> Result<Response<v1::RevokeResponse>, Status> {
+    async fn revoke(
+        &self,
+        request: Request<v1::RevokeRequest>,
+    ) -> Result<Response<v1::RevokeResponse>, Status> {
         let caller = self.caller(&request).await?;
-        let what = request.into_inner().what.ok_or_else(|| ControlError::invalid("say what is to be revoked"))?;
+        let what = request
+            .into_inner()
+            .what
+            .ok_or_else(|| ControlError::invalid("say what is to be revoked"))?;
         self.core.revoke(&caller, revocation(what)?, now()).await?;
         Ok(Response::new(v1::RevokeResponse {}))
     }
@@ -38,16 +57,31 @@ fn wish(request: &v1::IssueRequest) -> Result<IssueWish, ControlError> {
         claims: claims.map_err(ControlError::invalid)?,
         ttl: seconds(request.ttl),
         session_ttl: seconds(request.session_ttl),
-        agent: agent.map(|agent| agent.parse()).transpose().map_err(ControlError::invalid)?,
+        agent: agent
+            .map(|agent| agent.parse())
+            .transpose()
+            .map_err(ControlError::invalid)?,
     })
 }
 
 fn revocation(what: What) -> Result<Revocation, ControlError> {
     match what {
-        What::TokenId(id) => id.parse().map(Revocation::Token).map_err(ControlError::invalid),
-        What::Grant(id) => id.parse().map(Revocation::Grant).map_err(ControlError::invalid),
-        What::Claim(id) => id.parse().map(Revocation::Claim).map_err(ControlError::invalid),
-        What::Account(id) => id.parse().map(Revocation::Account).map_err(ControlError::invalid),
+        What::TokenId(id) => id
+            .parse()
+            .map(Revocation::Token)
+            .map_err(ControlError::invalid),
+        What::Grant(id) => id
+            .parse()
+            .map(Revocation::Grant)
+            .map_err(ControlError::invalid),
+        What::Claim(id) => id
+            .parse()
+            .map(Revocation::Claim)
+            .map_err(ControlError::invalid),
+        What::Account(id) => id
+            .parse()
+            .map(Revocation::Account)
+            .map_err(ControlError::invalid),
     }
 }
 

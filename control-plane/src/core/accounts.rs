@@ -45,11 +45,20 @@ pub struct CreatedKey {
 }
 
 impl Core {
-    pub async fn create_account(&self, name: &str, now: UnixTime) -> Result<AccountId, ControlError> {
-        let account =
-            Account { id: AccountId::from_random(random_id()), name: checked_name(name)?, created: now };
+    pub async fn create_account(
+        &self,
+        name: &str,
+        now: UnixTime,
+    ) -> Result<AccountId, ControlError> {
+        let account = Account {
+            id: AccountId::from_random(random_id()),
+            name: checked_name(name)?,
+            created: now,
+        };
         let key = layout::account(&account.id);
-        let transaction = Transaction::new().if_absent(key.clone()).put(key, Value::json(&account)?);
+        let transaction = Transaction::new()
+            .if_absent(key.clone())
+            .put(key, Value::json(&account)?);
         match self.store.commit(transaction).await? {
             Commit::Done(_) => Ok(account.id),
             Commit::Conflict => Err(ControlError::internal("a random id came twice")),
@@ -58,13 +67,26 @@ impl Core {
 
     pub(crate) async fn accounts(&self) -> Result<Vec<Account>, ControlError> {
         let (entries, _) = store::entries(&*self.store, &layout::accounts()).await?;
-        let profiles = entries.iter().filter(|entry| layout::account_of(&entry.key).is_some());
+        let profiles = entries
+            .iter()
+            .filter(|entry| layout::account_of(&entry.key).is_some());
         Ok(profiles.map(store::Entry::json).collect::<Result<_, _>>()?)
+    }
+
+    /// The account that was made first, if there is one.
+    pub async fn first_account(&self) -> Result<Option<AccountId>, ControlError> {
+        let first = self
+            .accounts()
+            .await?
+            .into_iter()
+            .min_by_key(|account| (account.created, account.id.clone()));
+        Ok(first.map(|account| account.id))
     }
 
     pub(crate) async fn account(&self, id: &AccountId) -> Result<Account, ControlError> {
         let found = store::get(&*self.store, &layout::account(id)).await?;
-        let missing = || ControlError::new(ErrorCode::NotFound, format!("there is no account {id}"));
+        let missing =
+            || ControlError::new(ErrorCode::NotFound, format!("there is no account {id}"));
         found.map(|(account, _)| account).ok_or_else(missing)
     }
 
@@ -99,14 +121,19 @@ impl Core {
                 let secret = Zeroizing::new(format!("{KEY_PREFIX}_{id}_{}", *secret));
                 Ok(CreatedKey { id, secret })
             }
-            Commit::Conflict => Err(ControlError::new(ErrorCode::NotFound, "the account is gone")),
+            Commit::Conflict => Err(ControlError::new(
+                ErrorCode::NotFound,
+                "the account is gone",
+            )),
         }
     }
 
     pub async fn revoke_api_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<(), ControlError> {
         let key = layout::api_key(id);
         let found: Option<(ApiKeyRecord, _)> = store::get(&*self.store, &key).await?;
-        let (record, _) = found.ok_or_else(|| ControlError::new(ErrorCode::NotFound, format!("there is no API key {id}")))?;
+        let (record, _) = found.ok_or_else(|| {
+            ControlError::new(ErrorCode::NotFound, format!("there is no API key {id}"))
+        })?;
         caller.must_own(&record.account)?;
         let _ = self.store.commit(Transaction::new().delete(key)).await?;
         Ok(())
@@ -114,14 +141,26 @@ impl Core {
 
     /// Who holds this API key. All refusals look alike, and take alike.
     pub async fn authenticate(&self, presented: &str) -> Result<Caller, ControlError> {
-        let refused = || ControlError::new(ErrorCode::Unauthenticated, "the API key is not known: it may be mistyped or revoked");
+        let refused = || {
+            ControlError::new(
+                ErrorCode::Unauthenticated,
+                "the API key is not known: it may be mistyped or revoked",
+            )
+        };
         let (id, secret) = split(presented).ok_or_else(refused)?;
-        let found: Option<(ApiKeyRecord, _)> = store::get(&*self.store, &layout::api_key(&id)).await?;
+        let found: Option<(ApiKeyRecord, _)> =
+            store::get(&*self.store, &layout::api_key(&id)).await?;
         let expected = found.as_ref().map_or("", |(record, _)| &record.hash);
         // The hash is computed whether the id is known or not.
-        let same = constant_time::verify_slices_are_equal(hash(secret).as_bytes(), expected.as_bytes()).is_ok();
+        let same =
+            constant_time::verify_slices_are_equal(hash(secret).as_bytes(), expected.as_bytes())
+                .is_ok();
         match found {
-            Some((record, _)) if same => Ok(Caller { account: record.account, key: record.id, admin: record.admin }),
+            Some((record, _)) if same => Ok(Caller {
+                account: record.account,
+                key: record.id,
+                admin: record.admin,
+            }),
             _ => Err(refused()),
         }
     }
@@ -142,14 +181,18 @@ fn hash(secret: &str) -> String {
 fn checked_name(name: &str) -> Result<String, ControlError> {
     let name = name.trim();
     if name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(ControlError::invalid("a name has 1 to 100 bytes and no control characters"));
+        return Err(ControlError::invalid(
+            "a name has 1 to 100 bytes and no control characters",
+        ));
     }
     Ok(name.to_owned())
 }
 
 impl fmt::Debug for CreatedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("CreatedKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +204,15 @@ mod tests {
     fn a_key_splits_where_its_id_ends() {
         let (id, secret) = split("adit_key_abc123_se_cr-et").unwrap();
         assert_eq!((id.as_str(), secret), ("key_abc123", "se_cr-et"));
-        for bad in ["", "adit", "adit_", "adit_key", "adit_key_abc", "adit_k ey_a_b", "other_key_a_b"] {
+        for bad in [
+            "",
+            "adit",
+            "adit_",
+            "adit_key",
+            "adit_key_abc",
+            "adit_k ey_a_b",
+            "other_key_a_b",
+        ] {
             assert!(split(bad).is_none(), "{bad}");
         }
     }

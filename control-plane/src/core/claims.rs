@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccountId, ClaimId, Endpoint, EndpointName, HostPattern, PlacementFact, Revision, Revocation, RevocationFact,
-    UnixTime,
+    AccountId, ClaimId, Endpoint, EndpointName, HostPattern, PlacementFact, Revision, Revocation,
+    RevocationFact, UnixTime,
 };
 use store::{Commit, Key, Transaction, Value, layout};
 
@@ -25,8 +25,20 @@ enum Attempt {
     OtherKind(Endpoint),
 }
 
+/// Where the random name of a machine and target is kept, as it was when it was read: of claims that are made at once
+/// for one target, only one may decide the name.
+struct Memory {
+    key: Key,
+    seen: Option<Revision>,
+}
+
 impl Core {
-    pub async fn claim(&self, caller: &Caller, wish: &ClaimWish, now: UnixTime) -> Result<Endpoint, ControlError> {
+    pub async fn claim(
+        &self,
+        caller: &Caller,
+        wish: &ClaimWish,
+        now: UnixTime,
+    ) -> Result<Endpoint, ControlError> {
         wish.check(caller, &self.config)?;
         match &wish.name {
             Some(name) => self.claim_named(caller, wish, name, now).await,
@@ -41,45 +53,103 @@ impl Core {
         name: &EndpointName,
         now: UnixTime,
     ) -> Result<Endpoint, ControlError> {
-        match self.try_claim(caller, wish, name, None, now).await? {
+        match self.try_claim(caller, wish, name, now).await? {
             Attempt::Claimed(endpoint) => Ok(endpoint),
-            Attempt::Taken => Err(ControlError::new(ErrorCode::NameTaken, format!("{name} belongs to another account"))),
+            Attempt::Taken => Err(ControlError::new(
+                ErrorCode::NameTaken,
+                format!("{name} belongs to another account"),
+            )),
             Attempt::OtherKind(endpoint) => Err(ControlError::new(
                 ErrorCode::KindDiffers,
-                format!("{name} is yours as {}: release it first (adit admin endpoint release {name})", endpoint.kind),
+                format!(
+                    "{name} is yours as {}: release it first (adit admin endpoint release {name})",
+                    endpoint.kind
+                ),
             )),
         }
     }
 
     /// The name that was given to this machine and target before, else the first free one of their seed.
-    async fn claim_random(&self, caller: &Caller, wish: &ClaimWish, now: UnixTime) -> Result<Endpoint, ControlError> {
+    async fn claim_random(
+        &self,
+        caller: &Caller,
+        wish: &ClaimWish,
+        now: UnixTime,
+    ) -> Result<Endpoint, ControlError> {
         let is_remembered = !wish.machine.is_empty() || !wish.target.is_empty();
         let seed = if is_remembered {
             names::seed(&caller.account, &wish.machine, &wish.target, wish.kind)
         } else {
-            names::seed(&caller.account, ClaimId::from_random(random_id()).as_str(), "", wish.kind)
+            names::seed(
+                &caller.account,
+                ClaimId::from_random(random_id()).as_str(),
+                "",
+                wish.kind,
+            )
         };
         let memory = is_remembered.then(|| layout::remembered_name(&caller.account, &seed));
-        if let Some(key) = &memory
-            && let Some((name, _)) = store::get::<EndpointName>(&*self.store, key).await?
-            && let Attempt::Claimed(endpoint) = self.try_claim(caller, wish, &name, None, now).await?
-        {
-            return Ok(endpoint);
+        for _ in 0..COMMIT_TRIES {
+            let known: Option<(EndpointName, Revision)> = match &memory {
+                Some(key) => store::get(&*self.store, key).await?,
+                None => None,
+            };
+            if let Some((name, _)) = &known
+                && wish_for(wish, name).check(caller, &self.config).is_ok()
+                && let Attempt::Claimed(endpoint) = self.try_claim(caller, wish, name, now).await?
+            {
+                return Ok(endpoint);
+            }
+            let memory = memory.clone().map(|key| Memory {
+                key,
+                seen: known.map(|(_, modified)| modified),
+            });
+            if let Some(endpoint) = self
+                .claim_drawn(caller, wish, &seed, memory.as_ref(), now)
+                .await?
+            {
+                return Ok(endpoint);
+            }
         }
-        let draws = if wish.kind.is_named() { MAX_DRAWS } else { u32::MAX };
-        for name in (0..draws).map_while(|draw| self.draw(wish, &seed, draw)) {
+        Err(ControlError::new(
+            ErrorCode::Unavailable,
+            "others claim at the same time: try again",
+        ))
+    }
+
+    /// The first free name of the seed; none when someone else was faster and the memory must be read again.
+    async fn claim_drawn(
+        &self,
+        caller: &Caller,
+        wish: &ClaimWish,
+        seed: &[u8; 32],
+        memory: Option<&Memory>,
+        now: UnixTime,
+    ) -> Result<Option<Endpoint>, ControlError> {
+        let draws = if wish.kind.is_named() {
+            MAX_DRAWS
+        } else {
+            u32::MAX
+        };
+        for name in (0..draws).map_while(|draw| self.draw(wish, seed, draw)) {
             if wish_for(wish, &name).check(caller, &self.config).is_err() {
                 continue;
             }
             // A random name is a new one: one's own for another target is as little wanted as a stranger's.
-            if store::get::<Endpoint>(&*self.store, &layout::endpoint(&name)).await?.is_some() {
+            if store::get::<Endpoint>(&*self.store, &layout::endpoint(&name))
+                .await?
+                .is_some()
+            {
                 continue;
             }
-            if let Attempt::Claimed(endpoint) = self.try_claim(caller, wish, &name, memory.as_ref(), now).await? {
-                return Ok(endpoint);
+            let claimed = self.commit_claim(caller, wish, &name, memory, now).await?;
+            if claimed.is_some() || memory.is_some() {
+                return Ok(claimed);
             }
         }
-        Err(ControlError::new(ErrorCode::NoPortLeft, "no free name or port is left: release one, or ask for one by name"))
+        Err(ControlError::new(
+            ErrorCode::NoPortLeft,
+            "no free name or port is left: release one, or ask for one by name",
+        ))
     }
 
     fn draw(&self, wish: &ClaimWish, seed: &[u8; 32], draw: u32) -> Option<EndpointName> {
@@ -95,7 +165,6 @@ impl Core {
         caller: &Caller,
         wish: &ClaimWish,
         name: &EndpointName,
-        memory: Option<&Key>,
         now: UnixTime,
     ) -> Result<Attempt, ControlError> {
         let key = layout::endpoint(name);
@@ -107,18 +176,45 @@ impl Core {
                     own => Attempt::Claimed(own),
                 });
             }
-            self.must_have_room(&caller.account).await?;
-            let endpoint = new_endpoint(caller, wish, name, now);
-            let mut transaction = Transaction::new().if_absent(key.clone()).put(key.clone(), Value::json(&endpoint)?);
-            if let Some(memory) = memory {
-                transaction = transaction.put(memory.clone(), Value::json(name)?);
-            }
-            if let Commit::Done(_) = self.store.commit(transaction).await? {
-                self.metrics.claims.inc();
+            if let Some(endpoint) = self.commit_claim(caller, wish, name, None, now).await? {
                 return Ok(Attempt::Claimed(endpoint));
             }
         }
-        Err(ControlError::new(ErrorCode::Unavailable, format!("{name} changes hands all the time: try again")))
+        Err(ControlError::new(
+            ErrorCode::Unavailable,
+            format!("{name} changes hands all the time: try again"),
+        ))
+    }
+
+    /// Claims a name that was free a moment ago; none when it, or the memory, has changed since.
+    async fn commit_claim(
+        &self,
+        caller: &Caller,
+        wish: &ClaimWish,
+        name: &EndpointName,
+        memory: Option<&Memory>,
+        now: UnixTime,
+    ) -> Result<Option<Endpoint>, ControlError> {
+        self.must_have_room(&caller.account).await?;
+        let key = layout::endpoint(name);
+        let endpoint = new_endpoint(caller, wish, name, now);
+        let mut transaction = Transaction::new()
+            .if_absent(key.clone())
+            .put(key, Value::json(&endpoint)?);
+        if let Some(Memory { key, seen }) = memory {
+            transaction = match seen {
+                Some(modified) => transaction.if_revision(key.clone(), *modified),
+                None => transaction.if_absent(key.clone()),
+            }
+            .put(key.clone(), Value::json(name)?);
+        }
+        match self.store.commit(transaction).await? {
+            Commit::Done(_) => {
+                self.metrics.claims.inc();
+                Ok(Some(endpoint))
+            }
+            Commit::Conflict => Ok(None),
+        }
     }
 
     async fn must_have_room(&self, account: &AccountId) -> Result<(), ControlError> {
@@ -126,38 +222,65 @@ impl Core {
             return Ok(());
         }
         self.metrics.bounds.endpoints.inc();
-        Err(ControlError::new(ErrorCode::TooMany, "an account has at most 1000 endpoints: release one"))
+        Err(ControlError::new(
+            ErrorCode::TooMany,
+            "an account has at most 1000 endpoints: release one",
+        ))
     }
 
     /// The endpoints of an account, and the revision at which they were its own.
-    pub(crate) async fn endpoints_of(&self, account: &AccountId) -> Result<(Vec<Endpoint>, Revision), ControlError> {
+    pub(crate) async fn endpoints_of(
+        &self,
+        account: &AccountId,
+    ) -> Result<(Vec<Endpoint>, Revision), ControlError> {
         let (all, revision) = store::list::<Endpoint>(&*self.store, &layout::endpoints()).await?;
-        let own = all.into_iter().map(|(_, endpoint)| endpoint).filter(|endpoint| endpoint.account == *account);
+        let own = all
+            .into_iter()
+            .map(|(_, endpoint)| endpoint)
+            .filter(|endpoint| endpoint.account == *account);
         Ok((own.collect(), revision))
     }
 
     /// The placements of every claim.
-    pub(crate) async fn placements(&self) -> Result<BTreeMap<ClaimId, Vec<PlacementFact>>, ControlError> {
+    pub(crate) async fn placements(
+        &self,
+    ) -> Result<BTreeMap<ClaimId, Vec<PlacementFact>>, ControlError> {
         let (all, _) = store::list::<PlacementFact>(&*self.store, &layout::placements()).await?;
         let mut by_claim: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (_, placement) in all {
             for claim in &placement.endpoints {
-                by_claim.entry(claim.clone()).or_default().push(placement.clone());
+                by_claim
+                    .entry(claim.clone())
+                    .or_default()
+                    .push(placement.clone());
             }
         }
         Ok(by_claim)
     }
 
     /// Deletes the endpoint and refuses its tokens, in one commit.
-    pub async fn release(&self, caller: &Caller, name: &EndpointName, now: UnixTime) -> Result<(), ControlError> {
+    pub async fn release(
+        &self,
+        caller: &Caller,
+        name: &EndpointName,
+        now: UnixTime,
+    ) -> Result<(), ControlError> {
         let key = layout::endpoint(name);
         for _ in 0..COMMIT_TRIES {
             let found = store::get::<Endpoint>(&*self.store, &key).await?;
-            let missing = || ControlError::new(ErrorCode::NotFound, format!("{name} is not claimed"));
+            let missing =
+                || ControlError::new(ErrorCode::NotFound, format!("{name} is not claimed"));
             let (endpoint, modified) = found.ok_or_else(missing)?;
             caller.must_own(&endpoint.account)?;
+            let at = self
+                .moment_after_revocations(&endpoint.account, now)
+                .await?;
             let revoked = Revocation::Claim(endpoint.claim);
-            let fact = RevocationFact { revoked, at: now, until: self.revocation_until(now) };
+            let fact = RevocationFact {
+                revoked,
+                at,
+                until: self.revocation_until(at),
+            };
             let transaction = Transaction::new()
                 .if_revision(key.clone(), modified)
                 .delete(key.clone())
@@ -166,7 +289,10 @@ impl Core {
                 return Ok(());
             }
         }
-        Err(ControlError::new(ErrorCode::Unavailable, format!("{name} changes all the time: try again")))
+        Err(ControlError::new(
+            ErrorCode::Unavailable,
+            format!("{name} changes all the time: try again"),
+        ))
     }
 }
 
@@ -183,5 +309,8 @@ fn new_endpoint(caller: &Caller, wish: &ClaimWish, name: &EndpointName, now: Uni
 }
 
 fn wish_for(wish: &ClaimWish, name: &EndpointName) -> ClaimWish {
-    ClaimWish { name: Some(name.clone()), ..wish.clone() }
+    ClaimWish {
+        name: Some(name.clone()),
+        ..wish.clone()
+    }
 }

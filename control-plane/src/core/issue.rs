@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use model::{
-    AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, Revision, TokenId, UnixTime,
+    AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, Revision, TokenId,
+    UnixTime,
 };
 use store::layout;
 use token::{Claims, Expect, Revocations, Token};
@@ -36,17 +37,31 @@ pub struct Issued {
 }
 
 impl Core {
-    pub async fn issue(&self, caller: &Caller, wish: &IssueWish, now: UnixTime) -> Result<Issued, ControlError> {
+    pub async fn issue(
+        &self,
+        caller: &Caller,
+        wish: &IssueWish,
+        now: UnixTime,
+    ) -> Result<Issued, ControlError> {
         if wish.claims.is_empty() {
             return Err(ControlError::invalid("a token is for at least one claim"));
         }
+        let issued = self.moment_after_revocations(&caller.account, now).await?;
         let (own, revision) = self.endpoints_of(&caller.account).await?;
-        let granted: Result<Vec<_>, _> = wish.claims.iter().map(|claim| granted(&own, claim)).collect();
+        let granted: Result<Vec<_>, _> = wish
+            .claims
+            .iter()
+            .map(|claim| granted(&own, claim))
+            .collect();
         let ttl = bounded(wish.ttl, self.config.token_ttl, "ttl")?;
         let session_ttl = bounded(wish.session_ttl, self.config.session_ttl, "session_ttl")?;
         let subject = match &wish.agent {
             Some(agent) => agent.clone(),
-            None => caller.key.as_str().parse().map_err(ControlError::internal)?,
+            None => caller
+                .key
+                .as_str()
+                .parse()
+                .map_err(ControlError::internal)?,
         };
         let claims = Claims {
             issuer: self.issuer.clone(),
@@ -56,11 +71,14 @@ impl Core {
             client: CLIENT.to_owned(),
             id: TokenId::from_random(random_id()),
             grant_id: GrantId::from_random(random_id()),
-            grant: Grant { endpoints: granted?, ..Grant::default() },
-            issued: now,
-            not_before: now,
-            expires: now.plus(ttl),
-            session_expires: now.plus(session_ttl.max(ttl)),
+            grant: Grant {
+                endpoints: granted?,
+                ..Grant::default()
+            },
+            issued,
+            not_before: issued,
+            expires: issued.plus(ttl),
+            session_expires: issued.plus(session_ttl.max(ttl)),
             revision,
             confirmation: None,
         };
@@ -68,25 +86,41 @@ impl Core {
     }
 
     /// A token of the same grant, subject and endpoints. What has been released or revoked since is not renewed.
-    pub async fn refresh(&self, caller: &Caller, presented: &str, now: UnixTime) -> Result<Issued, ControlError> {
-        let expect = Expect { issuer: self.issuer.clone(), audience: self.audience() };
-        let old = token::verify(presented, &self.keys.load().public(), &expect, now).map_err(ControlError::invalid)?;
+    pub async fn refresh(
+        &self,
+        caller: &Caller,
+        presented: &str,
+        now: UnixTime,
+    ) -> Result<Issued, ControlError> {
+        let expect = Expect {
+            issuer: self.issuer.clone(),
+            audience: self.audience(),
+        };
+        let old = token::verify(presented, &self.keys.load().public(), &expect, now)
+            .map_err(ControlError::invalid)?;
         if old.account != caller.account {
-            return Err(ControlError::new(ErrorCode::NotAllowed, "the token belongs to another account"));
+            return Err(ControlError::new(
+                ErrorCode::NotAllowed,
+                "the token belongs to another account",
+            ));
         }
         self.revocations().await?.check(&old).map_err(|_| {
-            ControlError::new(ErrorCode::NotAllowed, "the token, or something that it names, has been revoked")
+            ControlError::new(
+                ErrorCode::NotAllowed,
+                "the token, or something that it names, has been revoked",
+            )
         })?;
+        let issued = self.moment_after_revocations(&caller.account, now).await?;
         let (own, revision) = self.endpoints_of(&caller.account).await?;
         for endpoint in &old.grant.endpoints {
             granted(&own, &endpoint.claim)?;
         }
         let claims = Claims {
             id: TokenId::from_random(random_id()),
-            issued: now,
-            not_before: now,
-            expires: now.plus(self.config.token_ttl),
-            session_expires: now.plus(self.config.session_ttl),
+            issued,
+            not_before: issued,
+            expires: issued.plus(self.config.token_ttl),
+            session_expires: issued.plus(self.config.session_ttl),
             revision,
             ..old
         };
@@ -95,7 +129,10 @@ impl Core {
 
     async fn sign(&self, claims: Claims, now: UnixTime) -> Result<Issued, ControlError> {
         let ring = self.keys.load();
-        let token = ring.signer(now)?.sign(&claims).map_err(ControlError::invalid)?;
+        let token = ring
+            .signer(now)?
+            .sign(&claims)
+            .map_err(ControlError::invalid)?;
         self.metrics.tokens.inc();
         Ok(Issued {
             token,
@@ -110,7 +147,11 @@ impl Core {
     /// Edges that take agents, in the order of their names until nearness is known.
     pub async fn locations(&self) -> Result<Vec<String>, ControlError> {
         let edges = self.edges().await?;
-        Ok(edges.into_iter().filter(|edge| !edge.draining).map(|edge| edge.url).collect())
+        Ok(edges
+            .into_iter()
+            .filter(|edge| !edge.draining)
+            .map(|edge| edge.url)
+            .collect())
     }
 
     pub(crate) async fn edges(&self) -> Result<Vec<EdgeFact>, ControlError> {
@@ -121,36 +162,52 @@ impl Core {
     async fn revocations(&self) -> Result<Revocations, ControlError> {
         let (all, _) = store::list(&*self.store, &layout::revocations()).await?;
         let mut revocations = Revocations::default();
-        all.into_iter().for_each(|(_, fact)| revocations.insert(fact));
+        all.into_iter()
+            .for_each(|(_, fact)| revocations.insert(fact));
         Ok(revocations)
     }
 
     /// The revision of the newest commit, for whoever wants to know whether a replica has caught up.
     pub async fn revision(&self) -> Result<Revision, ControlError> {
-        Ok(self.store.read(&store::Range::from(&layout::edges()), None, 1).await?.revision)
+        Ok(self
+            .store
+            .read(&store::Range::from(&layout::edges()), None, 1)
+            .await?
+            .revision)
     }
 }
 
 fn granted(own: &[Endpoint], claim: &ClaimId) -> Result<GrantedEndpoint, ControlError> {
     let found = own.iter().find(|endpoint| endpoint.claim == *claim);
     let endpoint = found.ok_or_else(|| {
-        ControlError::new(ErrorCode::NotFound, format!("{claim} is not a claim of this account (any more)"))
+        ControlError::new(
+            ErrorCode::NotFound,
+            format!("{claim} is not a claim of this account (any more)"),
+        )
     })?;
-    Ok(GrantedEndpoint { claim: endpoint.claim.clone(), name: endpoint.name.clone(), kind: endpoint.kind })
+    Ok(GrantedEndpoint {
+        claim: endpoint.claim.clone(),
+        name: endpoint.name.clone(),
+        kind: endpoint.kind,
+    })
 }
 
 fn bounded(asked: Option<Duration>, most: Duration, what: &str) -> Result<Duration, ControlError> {
     match asked {
         None => Ok(most),
-        Some(asked) if asked.is_zero() || asked > most => {
-            Err(ControlError::invalid(format!("{what} is from 1 to {} seconds here", most.as_secs())))
-        }
+        Some(asked) if asked.is_zero() || asked > most => Err(ControlError::invalid(format!(
+            "{what} is from 1 to {} seconds here",
+            most.as_secs()
+        ))),
         Some(asked) => Ok(asked),
     }
 }
 
 impl fmt::Debug for Issued {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued").field("id", &self.id).field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Issued")
+            .field("id", &self.id)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }

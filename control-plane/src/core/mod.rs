@@ -15,10 +15,18 @@ use model::{AccountId, ApiKeyId};
 use rand::RngCore;
 use store::{Envelope, SharedStore};
 
-pub use self::{accounts::CreatedKey, issue::{Issued, IssueWish}, wish::ClaimWish};
 pub(crate) use self::accounts::Account;
 pub(crate) use self::keys::KeyRing;
-use crate::{config::{self, Config}, error::{ControlError, ErrorCode}, metrics::Metrics};
+pub use self::{
+    accounts::CreatedKey,
+    issue::{IssueWish, Issued},
+    wish::ClaimWish,
+};
+use crate::{
+    config::{self, Config},
+    error::{ControlError, ErrorCode},
+    metrics::Metrics,
+};
 
 /// Tries of a compare-and-commit that others get in the way of; each lost try means that another one won.
 const COMMIT_TRIES: usize = 16;
@@ -30,6 +38,8 @@ pub struct Core {
     pub(crate) issuer: String,
     pub(crate) metrics: Metrics,
     pub(crate) keys: ArcSwap<KeyRing>,
+    /// Held from reading the keys to showing them, so that a slow reader never puts older keys over newer ones.
+    loading: tokio::sync::Mutex<()>,
 }
 
 /// Whoever calls, proved by an API key.
@@ -50,7 +60,15 @@ impl Core {
         metrics: Metrics,
     ) -> Arc<Self> {
         let keys = ArcSwap::from_pointee(KeyRing::default());
-        Arc::new(Self { store, envelope, config, issuer, metrics, keys })
+        Arc::new(Self {
+            store,
+            envelope,
+            config,
+            issuer,
+            metrics,
+            keys,
+            loading: tokio::sync::Mutex::default(),
+        })
     }
 
     pub fn issuer(&self) -> &str {
@@ -68,7 +86,10 @@ impl Caller {
         if self.admin || self.account == *account {
             Ok(())
         } else {
-            Err(ControlError::new(ErrorCode::NotAllowed, "this belongs to another account"))
+            Err(ControlError::new(
+                ErrorCode::NotAllowed,
+                "this belongs to another account",
+            ))
         }
     }
 
@@ -76,7 +97,10 @@ impl Caller {
         if self.admin {
             Ok(())
         } else {
-            Err(ControlError::new(ErrorCode::NotAllowed, "only an administrator of the provider may do this"))
+            Err(ControlError::new(
+                ErrorCode::NotAllowed,
+                "only an administrator of the provider may do this",
+            ))
         }
     }
 }
@@ -90,6 +114,8 @@ pub(crate) fn random_id() -> [u8; 15] {
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Core")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }

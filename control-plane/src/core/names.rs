@@ -6,20 +6,22 @@ use std::ops::RangeInclusive;
 
 /// Words that are easy to say over a telephone, and that are not names of people, places or brands.
 const ADJECTIVES: [&str; 64] = [
-    "amber", "brave", "bright", "brisk", "calm", "clever", "cosy", "crisp", "dapper", "eager", "early", "fair",
-    "fancy", "fine", "fleet", "fond", "fresh", "gentle", "glad", "golden", "grand", "happy", "honest", "humble",
-    "jolly", "keen", "kind", "light", "lively", "lucky", "mellow", "merry", "mighty", "mild", "misty", "neat",
-    "nimble", "noble", "patient", "plucky", "polite", "proud", "quick", "quiet", "rapid", "ready", "rosy", "royal",
-    "silver", "smart", "smooth", "snowy", "solid", "spry", "steady", "sunny", "swift", "tidy", "trusty", "vivid",
+    "amber", "brave", "bright", "brisk", "calm", "clever", "cosy", "crisp", "dapper", "eager",
+    "early", "fair", "fancy", "fine", "fleet", "fond", "fresh", "gentle", "glad", "golden",
+    "grand", "happy", "honest", "humble", "jolly", "keen", "kind", "light", "lively", "lucky",
+    "mellow", "merry", "mighty", "mild", "misty", "neat", "nimble", "noble", "patient", "plucky",
+    "polite", "proud", "quick", "quiet", "rapid", "ready", "rosy", "royal", "silver", "smart",
+    "smooth", "snowy", "solid", "spry", "steady", "sunny", "swift", "tidy", "trusty", "vivid",
     "warm", "wise", "witty", "zesty",
 ];
 const NOUNS: [&str; 64] = [
-    "acorn", "badger", "beacon", "beaver", "birch", "bison", "brook", "canyon", "cedar", "cherry", "cliff", "clover",
-    "comet", "coral", "crane", "dolphin", "eagle", "ember", "falcon", "fern", "finch", "fjord", "forest", "fox",
-    "garden", "glacier", "harbor", "hare", "hazel", "heron", "island", "ivy", "jay", "juniper", "kestrel", "lagoon",
-    "lark", "lemon", "lynx", "maple", "marten", "meadow", "moss", "oak", "orchid", "osprey", "otter", "owl", "panda",
-    "pebble", "pine", "plover", "puffin", "quail", "raven", "reef", "river", "robin", "spruce", "swan", "thistle",
-    "tulip", "walnut", "willow",
+    "acorn", "badger", "beacon", "beaver", "birch", "bison", "brook", "canyon", "cedar", "cherry",
+    "cliff", "clover", "comet", "coral", "crane", "dolphin", "eagle", "ember", "falcon", "fern",
+    "finch", "fjord", "forest", "fox", "garden", "glacier", "harbor", "hare", "hazel", "heron",
+    "island", "ivy", "jay", "juniper", "kestrel", "lagoon", "lark", "lemon", "lynx", "maple",
+    "marten", "meadow", "moss", "oak", "orchid", "osprey", "otter", "owl", "panda", "pebble",
+    "pine", "plover", "puffin", "quail", "raven", "reef", "river", "robin", "spruce", "swan",
+    "thistle", "tulip", "walnut", "willow",
 ];
 /// Draws of two words before a third one makes room: by then a good part of the 4,096 pairs must be taken.
 const TWO_WORD_DRAWS: u32 = 8;
@@ -28,7 +30,10 @@ const TWO_WORD_DRAWS: u32 = 8;
 pub(crate) fn seed(account: &AccountId, machine: &str, target: &str, kind: Kind) -> [u8; 32] {
     let parts = [account.as_str(), machine, target, kind.as_str()];
     // Lengths keep "a" + "bc" apart from "ab" + "c".
-    let text: String = parts.iter().map(|part| format!("{}:{part};", part.len())).collect();
+    let text: String = parts
+        .iter()
+        .map(|part| format!("{}:{part};", part.len()))
+        .collect();
     sha256(text.as_bytes())
 }
 
@@ -81,16 +86,29 @@ mod tests {
     #[test]
     fn names_are_stable_and_differ() {
         assert_eq!(label(&seed_of("3000"), 0), label(&seed_of("3000"), 0));
-        let names: BTreeSet<_> = (0..200).filter_map(|n| label(&seed_of(&n.to_string()), 0)).collect();
+        let names: BTreeSet<_> = (0..200)
+            .filter_map(|n| label(&seed_of(&n.to_string()), 0))
+            .collect();
         assert!(names.len() > 180, "{}", names.len());
-        let draws: BTreeSet<_> = (0..20).filter_map(|draw| label(&seed_of("3000"), draw)).collect();
+        let draws: BTreeSet<_> = (0..20)
+            .filter_map(|draw| label(&seed_of("3000"), draw))
+            .collect();
         assert!(draws.len() >= 19);
-        assert_eq!(label(&seed_of("3000"), TWO_WORD_DRAWS).unwrap().as_str().split('-').count(), 3);
+        assert_eq!(
+            label(&seed_of("3000"), TWO_WORD_DRAWS)
+                .unwrap()
+                .as_str()
+                .split('-')
+                .count(),
+            3
+        );
     }
 
     #[test]
     fn every_port_of_the_range_comes_once() {
-        let ports: BTreeSet<_> = (0..).map_while(|draw| port(&seed_of("x"), &(44000..=44099), draw)).collect();
+        let ports: BTreeSet<_> = (0..)
+            .map_while(|draw| port(&seed_of("x"), &(44000..=44099), draw))
+            .collect();
         assert_eq!(ports, (44000..=44099).collect());
     }
 }

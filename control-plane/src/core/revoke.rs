@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use model::{Revocation, RevocationFact, UnixTime};
-use store::{MAX_OPERATIONS, Transaction, Value, layout};
+use model::{AccountId, Revocation, RevocationFact, UnixTime};
+use store::{Commit, Transaction, Value, layout};
+use token::LEEWAY;
 
 use super::{Caller, Core};
 use crate::error::{ControlError, ErrorCode};
@@ -12,38 +13,106 @@ use crate::error::{ControlError, ErrorCode};
 /// plane has a grace.
 const MARGIN: Duration = Duration::from_secs(24 * 3600);
 
+/// How far tokens may be dated ahead because of revocations: half of what edges tolerate, the rest is for clocks.
+const MAX_AHEAD: Duration = Duration::from_secs(LEEWAY.as_secs() / 2);
+
 impl Core {
     /// Refuses tokens that were issued until now, and cuts their sessions. Ids of tokens and grants are 120 random bits that
     /// only their holders know, which is why knowing one is enough; claims and accounts must be one's own.
-    pub async fn revoke(&self, caller: &Caller, revoked: Revocation, now: UnixTime) -> Result<(), ControlError> {
-        match &revoked {
-            Revocation::Token(_) | Revocation::Grant(_) => {}
-            Revocation::Account(account) => caller.must_own(account)?,
-            Revocation::Claim(claim) => {
-                let (all, _) = store::list::<model::Endpoint>(&*self.store, &layout::endpoints()).await?;
-                let found = all.into_iter().map(|(_, endpoint)| endpoint).find(|endpoint| endpoint.claim == *claim);
-                let missing = || ControlError::new(ErrorCode::NotFound, format!("there is no claim {claim}"));
-                caller.must_own(&found.ok_or_else(missing)?.account)?;
+    pub async fn revoke(
+        &self,
+        caller: &Caller,
+        revoked: Revocation,
+        now: UnixTime,
+    ) -> Result<(), ControlError> {
+        let at = match &revoked {
+            // An id is never given again, so a moment that is surely after the issue does.
+            Revocation::Token(_) | Revocation::Grant(_) => now.plus(LEEWAY),
+            Revocation::Account(account) => {
+                caller.must_own(account)?;
+                self.moment_after_revocations(account, now).await?
             }
-        }
-        let fact = RevocationFact { revoked, at: now, until: self.revocation_until(now) };
-        let _ = self.store.commit(Transaction::new().put(layout::revocation(&fact.revoked), Value::json(&fact)?)).await?;
+            Revocation::Claim(claim) => {
+                let (all, _) =
+                    store::list::<model::Endpoint>(&*self.store, &layout::endpoints()).await?;
+                let found = all
+                    .into_iter()
+                    .map(|(_, endpoint)| endpoint)
+                    .find(|endpoint| endpoint.claim == *claim);
+                let missing =
+                    || ControlError::new(ErrorCode::NotFound, format!("there is no claim {claim}"));
+                let account = found.ok_or_else(missing)?.account;
+                caller.must_own(&account)?;
+                self.moment_after_revocations(&account, now).await?
+            }
+        };
+        let fact = RevocationFact {
+            revoked,
+            at,
+            until: self.revocation_until(at),
+        };
+        let _ = self
+            .store
+            .commit(Transaction::new().put(layout::revocation(&fact.revoked), Value::json(&fact)?))
+            .await?;
         self.metrics.revocations.inc();
         Ok(())
     }
 
+    /// Now, or the second after the last revocation that touches all tokens of an account or of one of its claims. Times
+    /// are whole seconds and what was issued in a revocation's own second is refused, so a token that is asked for right
+    /// after a revocation would be dead at birth. Revocations are dated alike, to hit such tokens too.
+    pub(crate) async fn moment_after_revocations(
+        &self,
+        account: &AccountId,
+        now: UnixTime,
+    ) -> Result<UnixTime, ControlError> {
+        let (own, _) = self.endpoints_of(account).await?;
+        let (facts, _) =
+            store::list::<RevocationFact>(&*self.store, &layout::revocations()).await?;
+        let touches = |revoked: &Revocation| match revoked {
+            Revocation::Account(other) => other == account,
+            Revocation::Claim(claim) => own.iter().any(|endpoint| endpoint.claim == *claim),
+            Revocation::Token(_) | Revocation::Grant(_) => false,
+        };
+        let last = facts
+            .iter()
+            .map(|(_, fact)| fact)
+            .filter(|fact| touches(&fact.revoked))
+            .map(|fact| fact.at)
+            .max();
+        let moment = last.map_or(now, |at| now.max(at.plus(Duration::from_secs(1))));
+        if moment.since(now) > MAX_AHEAD {
+            return Err(ControlError::new(
+                ErrorCode::Unavailable,
+                "too many revocations at once: try again in a minute",
+            ));
+        }
+        Ok(moment)
+    }
+
     /// When every token and session of now has ended by itself.
     pub(crate) fn revocation_until(&self, now: UnixTime) -> UnixTime {
-        now.plus(self.config.token_ttl.max(self.config.session_ttl)).plus(MARGIN)
+        now.plus(self.config.token_ttl.max(self.config.session_ttl))
+            .plus(MARGIN)
     }
 
     /// Deletes revocations whose time is over.
     pub(crate) async fn prune_revocations(&self, now: UnixTime) -> Result<usize, ControlError> {
-        let (all, _) = store::list::<RevocationFact>(&*self.store, &layout::revocations()).await?;
-        let over: Vec<_> = all.into_iter().filter(|(_, fact)| fact.until < now).map(|(key, _)| key).collect();
-        for part in over.chunks(MAX_OPERATIONS) {
-            let _ = self.store.commit(part.iter().cloned().fold(Transaction::new(), Transaction::delete)).await?;
+        let (all, _) = store::entries(&*self.store, &layout::revocations()).await?;
+        let mut forgotten = 0;
+        for entry in all {
+            if entry.json::<RevocationFact>()?.until >= now {
+                continue;
+            }
+            // Only as it was read: it may have been written anew meanwhile, with a later end.
+            let forget = Transaction::new()
+                .if_revision(entry.key.clone(), entry.modified)
+                .delete(entry.key);
+            if let Commit::Done(_) = self.store.commit(forget).await? {
+                forgotten += 1;
+            }
         }
-        Ok(over.len())
+        Ok(forgotten)
     }
 }

@@ -23,7 +23,10 @@ pub(crate) fn claims() -> Claims {
         client: "adit".into(),
         id: "tok_0123456789abcdefghjkmnpq".parse().unwrap(),
         grant_id: "grt_0123456789abcdefghjkmnpq".parse().unwrap(),
-        grant: Grant { endpoints: vec![endpoint], ..Grant::default() },
+        grant: Grant {
+            endpoints: vec![endpoint],
+            ..Grant::default()
+        },
         issued: NOW,
         not_before: NOW,
         expires: NOW.plus(Duration::from_secs(600)),
@@ -34,7 +37,10 @@ pub(crate) fn claims() -> Claims {
 }
 
 fn expect() -> Expect {
-    Expect { issuer: claims().issuer, audience: claims().audience }
+    Expect {
+        issuer: claims().issuer,
+        audience: claims().audience,
+    }
 }
 
 fn key() -> SigningKey {
@@ -49,7 +55,10 @@ fn set(key: &SigningKey) -> KeySet {
 fn forge(key: &SigningKey, header: &Value, payload: &Value) -> String {
     let message = message(header, payload);
     let encoding = EncodingKey::from_ed_der(&key.to_pkcs8());
-    format!("{message}.{}", crypto::sign(message.as_bytes(), &encoding, Algorithm::EdDSA).unwrap())
+    format!(
+        "{message}.{}",
+        crypto::sign(message.as_bytes(), &encoding, Algorithm::EdDSA).unwrap()
+    )
 }
 
 fn message(header: &Value, payload: &Value) -> String {
@@ -69,14 +78,21 @@ fn payload() -> Value {
 fn what_is_signed_is_read_back() {
     let key = key();
     let token = key.sign(&claims()).unwrap();
-    assert_eq!(verify(token.expose(), &set(&key), &expect(), NOW), Ok(claims()));
+    assert_eq!(
+        verify(token.expose(), &set(&key), &expect(), NOW),
+        Ok(claims())
+    );
     assert!(!format!("{token:?} {key:?}").contains(token.expose()));
 }
 
 #[test]
 fn a_token_for_one_endpoint_fits_an_ssh_password() {
     let token = key().sign(&claims()).unwrap();
-    assert!(token.expose().len() < 1000, "{} characters", token.expose().len());
+    assert!(
+        token.expose().len() < 1000,
+        "{} characters",
+        token.expose().len()
+    );
 }
 
 #[test]
@@ -87,14 +103,19 @@ fn times_bound_it() {
     assert_eq!(at(claims().expires.minus(Duration::from_secs(1))), Ok(()));
     assert_eq!(at(claims().expires), Err(TokenError::Expired));
     assert_eq!(at(NOW.minus(LEEWAY)), Ok(()));
-    assert_eq!(at(NOW.minus(LEEWAY + Duration::from_secs(1))), Err(TokenError::NotYetValid));
+    assert_eq!(
+        at(NOW.minus(LEEWAY + Duration::from_secs(1))),
+        Err(TokenError::NotYetValid)
+    );
 }
 
 #[test]
 fn each_forgery_is_refused_for_its_own_reason() {
     let key = key();
     let with = |header: Value, payload: Value| {
-        verify(&forge(&key, &header, &payload), &set(&key), &expect(), NOW).map(|_| ()).unwrap_err()
+        verify(&forge(&key, &header, &payload), &set(&key), &expect(), NOW)
+            .map(|_| ())
+            .unwrap_err()
     };
     let changed = |mut base: Value, member: &str, value: Value| {
         base[member] = value;
@@ -104,36 +125,73 @@ fn each_forgery_is_refused_for_its_own_reason() {
         ("typ", json!("JWT"), TokenError::Type),
         ("alg", json!("ES256"), TokenError::Algorithm),
         ("alg", json!("none"), TokenError::Algorithm),
-        ("kid", json!("kid_2"), TokenError::UnknownKey("kid_2".parse().unwrap())),
-        ("kid", Value::Null, TokenError::Malformed("its header has no kid")),
+        (
+            "kid",
+            json!("kid_2"),
+            TokenError::UnknownKey("kid_2".parse().unwrap()),
+        ),
+        (
+            "kid",
+            Value::Null,
+            TokenError::Malformed("its header has no kid"),
+        ),
         ("crit", json!(["exp"]), TokenError::Critical),
     ];
     for (member, value, error) in headers {
         assert_eq!(with(changed(header(), member, value), payload()), error);
     }
     let payloads = [
-        ("iss", json!("https://elsewhere.example"), TokenError::Issuer),
-        ("aud", json!("https://provider.example"), TokenError::Audience),
+        (
+            "iss",
+            json!("https://elsewhere.example"),
+            TokenError::Issuer,
+        ),
+        (
+            "aud",
+            json!("https://provider.example"),
+            TokenError::Audience,
+        ),
         ("aud", json!(["a", "b"]), TokenError::Audience),
     ];
     for (member, value, error) in payloads {
         assert_eq!(with(header(), changed(payload(), member, value)), error);
     }
-    for (member, value) in [("exp", json!("soon")), ("sub", json!("a b")), ("session_exp", json!(1))] {
-        assert!(matches!(with(header(), changed(payload(), member, value)), TokenError::Claims(_)), "{member}");
+    for (member, value) in [
+        ("exp", json!("soon")),
+        ("sub", json!("a b")),
+        ("session_exp", json!(1)),
+    ] {
+        assert!(
+            matches!(
+                with(header(), changed(payload(), member, value)),
+                TokenError::Claims(_)
+            ),
+            "{member}"
+        );
     }
 }
 
 #[test]
 fn none_and_a_public_key_as_hmac_secret_are_refused() {
     let key = key();
-    let unsigned = message(&json!({"typ": "at+jwt", "alg": "none", "kid": "kid_1"}), &payload());
+    let unsigned = message(
+        &json!({"typ": "at+jwt", "alg": "none", "kid": "kid_1"}),
+        &payload(),
+    );
     let result = verify(&format!("{unsigned}."), &set(&key), &expect(), NOW);
     assert_eq!(result, Err(TokenError::Algorithm));
-    let confused = message(&json!({"typ": "at+jwt", "alg": "HS256", "kid": "kid_1"}), &payload());
+    let confused = message(
+        &json!({"typ": "at+jwt", "alg": "HS256", "kid": "kid_1"}),
+        &payload(),
+    );
     let hmac = EncodingKey::from_secret(key.public().bytes());
     let signature = crypto::sign(confused.as_bytes(), &hmac, Algorithm::HS256).unwrap();
-    let result = verify(&format!("{confused}.{signature}"), &set(&key), &expect(), NOW);
+    let result = verify(
+        &format!("{confused}.{signature}"),
+        &set(&key),
+        &expect(),
+        NOW,
+    );
     assert_eq!(result, Err(TokenError::Algorithm));
 }
 
@@ -142,7 +200,10 @@ fn several_audiences_may_hold_ours_and_other_details_are_left_alone() {
     let key = key();
     let mut payload = payload();
     payload["aud"] = json!(["x", claims().audience]);
-    payload["authorization_details"].as_array_mut().unwrap().push(json!({"type": "payment", "amount": 7}));
+    payload["authorization_details"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"type": "payment", "amount": 7}));
     let token = forge(&key, &header(), &payload);
     assert_eq!(verify(&token, &set(&key), &expect(), NOW), Ok(claims()));
 }
@@ -150,17 +211,30 @@ fn several_audiences_may_hold_ours_and_other_details_are_left_alone() {
 #[test]
 fn another_providers_key_of_the_same_name_is_refused() {
     let token = key().sign(&claims()).unwrap();
-    assert_eq!(verify(token.expose(), &set(&key()), &expect(), NOW), Err(TokenError::Signature));
+    assert_eq!(
+        verify(token.expose(), &set(&key()), &expect(), NOW),
+        Err(TokenError::Signature)
+    );
 }
 
 #[test]
 fn a_jwk_must_be_one_of_ours() {
     let good = serde_json::to_value(key().public()).unwrap();
     assert!(serde_json::from_value::<PublicKey>(good.clone()).is_ok());
-    for (member, value) in [("kty", "EC"), ("crv", "P-256"), ("alg", "ES256"), ("use", "enc"), ("x", "AAAA"), ("x", "?")] {
+    for (member, value) in [
+        ("kty", "EC"),
+        ("crv", "P-256"),
+        ("alg", "ES256"),
+        ("use", "enc"),
+        ("x", "AAAA"),
+        ("x", "?"),
+    ] {
         let mut bad = good.clone();
         bad[member] = json!(value);
-        assert!(serde_json::from_value::<PublicKey>(bad).is_err(), "{member}");
+        assert!(
+            serde_json::from_value::<PublicKey>(bad).is_err(),
+            "{member}"
+        );
     }
 }
 
@@ -170,7 +244,10 @@ fn an_oversized_token_is_neither_made_nor_read() {
     let mut many = claims();
     many.grant.endpoints = vec![many.grant.endpoints[0].clone(); 100];
     assert!(matches!(key.sign(&many), Err(crate::SignError::TooLong(_))));
-    assert_eq!(verify(&"a".repeat(MAX_LEN + 1), &set(&key), &expect(), NOW), Err(TokenError::TooLong));
+    assert_eq!(
+        verify(&"a".repeat(MAX_LEN + 1), &set(&key), &expect(), NOW),
+        Err(TokenError::TooLong)
+    );
 }
 
 proptest! {

@@ -1,0 +1,9 @@
+//! The control plane as its clients see it: real sockets on port 0, a real tonic client, a store in memory.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod accounts;
+mod claims;
+mod harness;
+mod surface;
+mod tokens;
