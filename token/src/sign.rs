@@ -15,7 +15,9 @@ pub struct Token(Zeroizing<String>);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    #[error("a token has at most {MAX_TOKEN_LEN} characters, this one has {0}: grant fewer endpoints")]
+    #[error(
+        "a token has at most {MAX_TOKEN_LEN} characters, this one has {0}: grant fewer endpoints"
+    )]
     TooLong(usize),
     #[error("the token cannot be signed: {0}")]
     Crypto(String),

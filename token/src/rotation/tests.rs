@@ -21,7 +21,10 @@ impl Provider {
     fn act(&mut self, now: UnixTime) {
         for step in plan(&self.keys, TTL, now) {
             match step {
-                Step::Publish { signs_from, signs_until } => self.publish(signs_from, signs_until, now),
+                Step::Publish {
+                    signs_from,
+                    signs_until,
+                } => self.publish(signs_from, signs_until, now),
                 Step::Retire(kid) => self.retire(&kid, now),
             }
         }
@@ -30,11 +33,22 @@ impl Provider {
     }
 
     fn publish(&mut self, signs_from: UnixTime, signs_until: UnixTime, now: UnixTime) {
-        assert!(self.made == 0 || signs_from >= now.plus(OVERLAP), "it signs too early");
-        assert!(signs_until.since(signs_from) >= SIGNING_PERIOD, "it signs too short");
+        assert!(
+            self.made == 0 || signs_from >= now.plus(OVERLAP),
+            "it signs too early"
+        );
+        assert!(
+            signs_until.since(signs_from) >= SIGNING_PERIOD,
+            "it signs too short"
+        );
         let kid = format!("kid_{}", self.made).parse().unwrap();
         self.made += 1;
-        self.keys.push(KeyRecord { kid, published: now, signs_from, signs_until });
+        self.keys.push(KeyRecord {
+            kid,
+            published: now,
+            signs_from,
+            signs_until,
+        });
     }
 
     fn retire(&mut self, kid: &KeyId, now: UnixTime) {
@@ -49,7 +63,10 @@ impl Provider {
     fn sign(&mut self, now: UnixTime) {
         let key = signer(&self.keys, now).expect("a key signs at every moment");
         let long_known = key.published.plus(OVERLAP) <= now;
-        assert!(long_known || key.kid.as_str() == "kid_0", "{key:?} signs at {now}, too new");
+        assert!(
+            long_known || key.kid.as_str() == "kid_0",
+            "{key:?} signs at {now}, too new"
+        );
         self.signed.insert(key.kid.clone(), now);
     }
 }
@@ -77,7 +94,10 @@ fn a_year_of_hours_rotates_monthly() {
 #[test]
 fn the_first_key_signs_at_once() {
     let now = UnixTime::from_secs(START);
-    let first = Step::Publish { signs_from: now, signs_until: now.plus(SIGNING_PERIOD) };
+    let first = Step::Publish {
+        signs_from: now,
+        signs_until: now.plus(SIGNING_PERIOD),
+    };
     assert_eq!(plan(&[], TTL, now), [first]);
 }
 
@@ -87,20 +107,29 @@ fn after_a_long_absence_the_old_key_goes_on_for_the_overlap() {
     let now = UnixTime::from_secs(START + 90 * DAY);
     assert_eq!(signer(&old, now), old.first());
     let signs_from = now.plus(OVERLAP);
-    let next = Step::Publish { signs_from, signs_until: signs_from.plus(SIGNING_PERIOD) };
+    let next = Step::Publish {
+        signs_from,
+        signs_until: signs_from.plus(SIGNING_PERIOD),
+    };
     assert_eq!(plan(&old, TTL, now), [next]);
 }
 
 #[test]
 fn a_clock_that_went_back_makes_no_key_and_retires_none() {
-    let keys = [key("kid_0", START, START, START + 30 * DAY), key("kid_1", START, START + DAY, START + 31 * DAY)];
+    let keys = [
+        key("kid_0", START, START, START + 30 * DAY),
+        key("kid_1", START, START + DAY, START + 31 * DAY),
+    ];
     assert_eq!(plan(&keys, TTL, UnixTime::from_secs(5)), []);
     assert_eq!(signer(&keys, UnixTime::from_secs(5)), keys.first());
 }
 
 #[test]
 fn replicas_agree_in_whatever_order_they_read() {
-    let (one, two) = (key("kid_0", START, START, START + DAY), key("kid_1", START, START, START + DAY));
+    let (one, two) = (
+        key("kid_0", START, START, START + DAY),
+        key("kid_1", START, START, START + DAY),
+    );
     let now = UnixTime::from_secs(START + 1);
     let orders = [[one.clone(), two.clone()], [two.clone(), one]];
     assert!(orders.iter().all(|keys| signer(keys, now) == Some(&two)));
@@ -108,11 +137,20 @@ fn replicas_agree_in_whatever_order_they_read() {
 
 #[test]
 fn a_replaced_key_stays_for_its_last_token_and_the_clocks() {
-    let keys = [key("kid_0", START, START, START + DAY), key("kid_1", START, START + DAY, START + 31 * DAY)];
-    let last = UnixTime::from_secs(START + DAY).plus(TTL).plus(LEEWAY).plus(LEEWAY);
+    let keys = [
+        key("kid_0", START, START, START + DAY),
+        key("kid_1", START, START + DAY, START + 31 * DAY),
+    ];
+    let last = UnixTime::from_secs(START + DAY)
+        .plus(TTL)
+        .plus(LEEWAY)
+        .plus(LEEWAY);
     assert_eq!(plan(&keys, TTL, last), []);
     let after = last.plus(Duration::from_secs(1));
-    assert_eq!(plan(&keys, TTL, after), [Step::Retire("kid_0".parse().unwrap())]);
+    assert_eq!(
+        plan(&keys, TTL, after),
+        [Step::Retire("kid_0".parse().unwrap())]
+    );
 }
 
 proptest! {

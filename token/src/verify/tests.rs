@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{PublicKey, SigningKey};
 
+const NOT_JOSE: TokenError = TokenError::Malformed("its header is not a JOSE header");
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 pub(crate) fn claims() -> Claims {
@@ -135,7 +136,14 @@ fn each_forgery_is_refused_for_its_own_reason() {
             Value::Null,
             TokenError::Malformed("its header has no kid"),
         ),
+        ("kid", json!("a/b"), NOT_JOSE),
+        ("kid", json!(7), NOT_JOSE),
+        ("typ", Value::Null, NOT_JOSE),
+        ("alg", json!("EdDSA "), TokenError::Algorithm),
+        ("alg", json!("eddsa"), TokenError::Algorithm),
         ("crit", json!(["exp"]), TokenError::Critical),
+        ("crit", json!([]), TokenError::Critical),
+        ("crit", Value::Null, TokenError::Critical),
     ];
     for (member, value, error) in headers {
         assert_eq!(with(changed(header(), member, value), payload()), error);
@@ -245,7 +253,7 @@ fn an_oversized_token_is_neither_made_nor_read() {
     many.grant.endpoints = vec![many.grant.endpoints[0].clone(); 100];
     assert!(matches!(key.sign(&many), Err(crate::SignError::TooLong(_))));
     assert_eq!(
-        verify(&"a".repeat(MAX_LEN + 1), &set(&key), &expect(), NOW),
+        verify(&"a".repeat(MAX_TOKEN_LEN + 1), &set(&key), &expect(), NOW),
         Err(TokenError::TooLong)
     );
 }
@@ -268,3 +276,5 @@ proptest! {
         prop_assert!(verify(&changed, &set(&key), &expect(), NOW).is_err());
     }
 }
+
+mod hostile;
