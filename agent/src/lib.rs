@@ -1,1 +1,49 @@
-//! placeholder
+//! The agent: holds sessions with edges and forwards the streams that they open to local origins.
+//!
+//! ```no_run
+//! # async fn share(tokens: std::sync::Arc<dyn agent::TokenSource>, roots: rustls::RootCertStore) -> Result<(), Box<dyn std::error::Error>> {
+//! let agent = agent::Agent::builder().tokens(tokens).roots(roots).build()?;
+//! let tunnel = agent.bind(Vec::new());
+//! let target: agent::Target = "3000".parse()?;
+//! agent::forward(&tunnel, &target, &agent::OriginOptions::default()).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! An application that has no port of its own takes streams from [`Tunnel::accept`] instead.
+
+mod buffers;
+mod builder;
+mod copy;
+mod dial;
+mod error;
+mod event;
+mod forward;
+mod hint;
+mod origin;
+mod policy;
+mod resume;
+mod session;
+mod shared;
+mod source;
+mod status;
+mod supervisor;
+mod tunnel_handle;
+
+pub use builder::{Agent, AgentBuilder, TransportChoice};
+pub use dial::{ChannelError, Location, LocationError, channel, tcp as dial_tcp};
+pub use error::{BuildError, TunnelError};
+pub use event::{Connected, Event, Why};
+pub use forward::{ForwardError, OriginOptions, forward};
+pub use hint::Server as Hint;
+pub use origin::{
+    Address, FileKind, Origin, OriginTls, Target, TargetError, TrustError,
+    probe::{ProbeError, probe},
+};
+pub use session::{Incoming, Stream};
+pub use shared::EVENTS_KEPT;
+pub use source::{
+    ControlPlane, ControlPlaneError, Issued, StaticToken, TokenSource, TokenSourceError,
+    TokenSourceErrorKind, TokenWhy,
+};
+pub use status::{Phase, Status};
+pub use tunnel_handle::Tunnel;

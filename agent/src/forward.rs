@@ -1,0 +1,164 @@
+//! Carries every stream of a tunnel to one origin.
+
+use std::{io, sync::Arc};
+
+use rustls::ClientConfig;
+use tokio_util::task::TaskTracker;
+use tunnel::{Code, message::OriginProtocol};
+
+use crate::{
+    Address, Incoming, Origin, OriginTls, Target, Tunnel, TunnelError,
+    buffers::Buffers,
+    copy::{self, CopyError, Side},
+    hint::Scanner,
+    origin::{alpn, connect, files::Files, welcome},
+    shared::Shared,
+};
+
+/// How the origin is spoken to.
+#[derive(Clone, Debug, Default)]
+pub struct OriginOptions {
+    /// Whom to believe to be an `https` origin; none trusts what this machine trusts.
+    pub tls: Option<OriginTls>,
+    /// What was bound, and is offered to an `https` origin by ALPN; none offers nothing.
+    pub protocol: Option<OriginProtocol>,
+    /// Look for answers of development servers that refuse the visitor's host name.
+    pub hints: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    #[error("the directory cannot be served: {0}")]
+    Directory(#[source] io::Error),
+    #[error("TLS to the origin cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// What is ready to take streams.
+#[derive(Debug)]
+enum Prepared {
+    Tcp(Address),
+    Tls(Address, Arc<ClientConfig>),
+    Unix(std::path::PathBuf),
+    Files(Arc<Files>),
+    Welcome,
+}
+
+#[derive(Debug)]
+struct Forwarder {
+    to: Prepared,
+    hints: bool,
+    buffers: Buffers,
+    shared: Arc<Shared>,
+}
+
+/// Forwards until the tunnel ends; that it was closed is no error.
+pub async fn forward(
+    tunnel: &Tunnel,
+    target: &Target,
+    options: &OriginOptions,
+) -> Result<(), ForwardError> {
+    let forwarder = Arc::new(Forwarder {
+        to: prepare(&target.origin, options)?,
+        hints: options.hints,
+        buffers: Buffers::default(),
+        shared: tunnel.shared(),
+    });
+    // Bounded by the streams that the session admits.
+    let tasks = TaskTracker::new();
+    let end = loop {
+        match tunnel.accept().await {
+            Ok(incoming) => {
+                let (forwarder, cancel) = (Arc::clone(&forwarder), tunnel.shared().cancel.clone());
+                tasks.spawn(async move {
+                    let one = forwarder.one(incoming);
+                    let _ = cancel.run_until_cancelled(one).await;
+                });
+            }
+            Err(TunnelError::Closed) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
+    tasks.close();
+    tasks.wait().await;
+    end
+}
+
+fn prepare(origin: &Origin, options: &OriginOptions) -> Result<Prepared, ForwardError> {
+    Ok(match origin {
+        Origin::Tcp(address) => Prepared::Tcp(address.clone()),
+        Origin::Unix(path) => Prepared::Unix(path.clone()),
+        Origin::Directory(path) => Prepared::Files(Arc::new(
+            Files::open(path).map_err(ForwardError::Directory)?,
+        )),
+        Origin::Welcome => Prepared::Welcome,
+        Origin::Tls(address) => {
+            let trust = options.tls.clone().unwrap_or_else(OriginTls::system);
+            let offered: Vec<&[u8]> = options.protocol.into_iter().map(alpn).collect();
+            Prepared::Tls(address.clone(), trust.client_config(&offered)?)
+        }
+    })
+}
+
+impl Forwarder {
+    /// What is needed only for a while, or only by rare origins, is boxed: the task of a stream lives as long as its visitor
+    /// stays, and there are thousands.
+    async fn one(&self, incoming: Incoming) {
+        match &self.to {
+            Prepared::Tcp(address) => {
+                let connected = Box::pin(connect::tcp(address)).await;
+                self.copy(incoming, connected).await;
+            }
+            Prepared::Unix(path) => {
+                let connected = Box::pin(connect::unix(path)).await;
+                self.copy(incoming, connected).await;
+            }
+            Prepared::Tls(address, config) => {
+                let connected = Box::pin(connect::tls(address, Arc::clone(config))).await;
+                Box::pin(self.copy(incoming, connected)).await;
+            }
+            Prepared::Files(files) => {
+                if let Ok(stream) = incoming.accept().await {
+                    served(Box::pin(Arc::clone(files).serve(stream)).await);
+                }
+            }
+            Prepared::Welcome => {
+                if let Ok(stream) = incoming.accept().await {
+                    served(Box::pin(welcome::serve(stream)).await);
+                }
+            }
+        }
+    }
+
+    async fn copy(&self, incoming: Incoming, connected: io::Result<impl Side>) {
+        let mut origin = match connected {
+            Ok(origin) => origin,
+            Err(error) => {
+                tracing::debug!(%error, "the origin does not answer");
+                return incoming.refuse(Code::OriginRefused).await;
+            }
+        };
+        let Ok(mut stream) = incoming.accept().await else {
+            return origin.abort();
+        };
+        let mut scanner = self.hints.then(Scanner::new);
+        let look = |piece: &[u8]| {
+            if let Some(found) = scanner.as_mut().and_then(|scanner| scanner.scan(piece)) {
+                self.shared.hint(found);
+            }
+        };
+        match copy::copy(&mut stream, &mut origin, &self.buffers, look).await {
+            Ok(()) => {}
+            Err(CopyError::Visitor(error)) => tracing::trace!(%error, "a visitor aborted"),
+            Err(error) => tracing::debug!(%error, "a stream was aborted"),
+        }
+    }
+}
+
+fn served(result: Result<(), hyper::Error>) {
+    if let Err(error) = result {
+        tracing::trace!(%error, "a visitor's connection to the files broke");
+    }
+}

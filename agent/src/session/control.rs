@@ -1,0 +1,158 @@
+//! The control stream of a session that was welcomed: answers the edge, renews the token, carries orders out.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tunnel::{
+    Code, Secret, Transport,
+    message::{AgentMessage, EdgeMessage, ErrorMessage, Welcome},
+};
+
+use super::{
+    Ended, Farewell, Notice, Order,
+    greet::{Reader, Writer},
+    renewal::Renewal,
+};
+use crate::{Connected, Event, Issued, TokenSourceError, shared::Shared};
+
+/// How long the edge may leave a line of ours unread.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) struct Control {
+    pub(super) shared: Arc<Shared>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) writer: Writer,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) connected: watch::Sender<Arc<Connected>>,
+    pub(super) notice: watch::Sender<Option<Notice>>,
+    pub(super) resume: watch::Sender<Option<Secret>>,
+    /// Fired when the edge has answered the ping that followed a farewell.
+    pub(super) heard: Option<oneshot::Sender<()>>,
+}
+
+impl Control {
+    /// Runs until the session is over, and says why.
+    pub(super) async fn run(mut self, mut reader: Reader, cancel: CancellationToken) -> Ended {
+        let mut renewal = Renewal::new(self.connected.borrow().session_expires);
+        loop {
+            let done = tokio::select! {
+                () = cancel.cancelled() => Err(Ended::Lost("this end closed it".into())),
+                line = read(&mut reader) => self.line(line, &mut renewal).await,
+                Some(order) = self.orders.recv() => self.order(order).await,
+                asked = renewal.next(&self.shared) => self.renewed(asked, &mut renewal).await,
+                reason = self.transport.closed() => Err(reason.into()),
+            };
+            if let Err(end) = done {
+                return end;
+            }
+        }
+    }
+
+    async fn line(
+        &mut self,
+        line: Result<EdgeMessage, Ended>,
+        renewal: &mut Renewal,
+    ) -> Result<(), Ended> {
+        match line? {
+            EdgeMessage::Ping { n } => self.send(AgentMessage::Pong { n }).await?,
+            EdgeMessage::Pong { .. } => {
+                if let Some(heard) = self.heard.take() {
+                    let _ = heard.send(());
+                }
+            }
+            EdgeMessage::Error(error) => match error.id {
+                None => return Err(Ended::Refused(error)),
+                Some(id) => self.lose_bind(id, error)?,
+            },
+            EdgeMessage::Unbound { id } => {
+                let msg = "the edge no longer serves this endpoint";
+                self.lose_bind(id, ErrorMessage::new(Code::Forbidden, msg))?;
+            }
+            EdgeMessage::Welcome(welcome) => self.welcomed_again(welcome, renewal),
+            EdgeMessage::Drain(drain) => {
+                self.notice.send_replace(Some(Notice::from(drain)));
+            }
+            EdgeMessage::Visit(visit) => self.shared.tell(Event::Visit(visit)),
+            // What is new to us is ignored; the reader has refused what must not be.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// One bind of several may go; with the last one the session has no purpose.
+    fn lose_bind(&self, id: u32, error: ErrorMessage) -> Result<(), Ended> {
+        let left = {
+            let mut left = 0;
+            self.connected.send_modify(|connected| {
+                let bound = &mut Arc::make_mut(connected).bound;
+                bound.retain(|bound| bound.id != id);
+                left = bound.len();
+            });
+            left
+        };
+        if left == 0 {
+            return Err(Ended::Refused(error));
+        }
+        let reason = error.msg;
+        self.shared.tell(Event::BindLost { id, reason });
+        Ok(())
+    }
+
+    fn welcomed_again(&self, welcome: Welcome, renewal: &mut Renewal) {
+        renewal.renewed(welcome.session_exp);
+        self.connected.send_modify(|connected| {
+            Arc::make_mut(connected).session_expires = welcome.session_exp;
+        });
+        if welcome.resume.is_some() {
+            self.resume.send_replace(welcome.resume);
+        }
+        let now = Arc::clone(&self.connected.borrow());
+        self.shared.tell(Event::Refreshed(now));
+    }
+
+    async fn order(&mut self, order: Order) -> Result<(), Ended> {
+        let message = match order.farewell {
+            Farewell::Drain => AgentMessage::Drain,
+            Farewell::Drained => AgentMessage::Drained,
+        };
+        self.heard = Some(order.heard);
+        self.send(message).await?;
+        self.send(AgentMessage::Ping { n: 0 }).await
+    }
+
+    async fn renewed(
+        &mut self,
+        asked: Result<Issued, TokenSourceError>,
+        renewal: &mut Renewal,
+    ) -> Result<(), Ended> {
+        match asked {
+            Ok(issued) => {
+                let token = issued.token.clone();
+                self.shared.keep_token(issued);
+                self.send(AgentMessage::Token { token }).await
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the session's token is not renewed");
+                renewal.failed(error.kind);
+                Ok(())
+            }
+        }
+    }
+
+    async fn send(&mut self, message: AgentMessage) -> Result<(), Ended> {
+        match tokio::time::timeout(WRITE_TIMEOUT, self.writer.send(&message)).await {
+            Ok(sent) => sent.map_err(Ended::from),
+            Err(_) => Err(Ended::Lost("the edge does not read".into())),
+        }
+    }
+}
+
+/// May be dropped half way: the reader keeps what has come.
+async fn read(reader: &mut Reader) -> Result<EdgeMessage, Ended> {
+    match reader.next::<EdgeMessage>().await {
+        Ok(Some(message)) => Ok(message),
+        Ok(None) => Err(Ended::Lost("the edge ended the session".into())),
+        Err(error) => Err(error.into()),
+    }
+}

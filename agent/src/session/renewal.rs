@@ -1,0 +1,62 @@
+//! When a session's token is renewed, and the asking for the new one, which must not hold up the control loop.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt, future::BoxFuture};
+use model::UnixTime;
+use tokio::time::Instant;
+
+use super::open::wall_clock;
+use crate::{
+    Issued, TokenSourceError, TokenSourceErrorKind, TokenWhy, policy::refresh, shared::Shared,
+};
+
+/// When the edge has not answered a new token by then, another one is tried.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(super) struct Renewal {
+    /// None for a source that has one token only.
+    at: Option<Instant>,
+    asking: Option<BoxFuture<'static, Result<Issued, TokenSourceError>>>,
+    failures: u32,
+}
+
+impl Renewal {
+    pub(super) fn new(session_exp: UnixTime) -> Self {
+        let wait = refresh::first(wall_clock(), session_exp, rand::random());
+        Self {
+            at: Some(Instant::now() + wait),
+            asking: None,
+            failures: 0,
+        }
+    }
+
+    /// The next token, in time. May be dropped and called again.
+    pub(super) async fn next(&mut self, shared: &Shared) -> Result<Issued, TokenSourceError> {
+        let asking = match &mut self.asking {
+            Some(asking) => asking,
+            None => {
+                match self.at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+                let asked = shared.settings.ask_token(TokenWhy::Refresh);
+                self.asking.insert(asked.boxed())
+            }
+        };
+        let result = asking.await;
+        self.asking = None;
+        self.at = Some(Instant::now() + ANSWER_TIMEOUT);
+        result
+    }
+
+    pub(super) fn renewed(&mut self, session_exp: UnixTime) {
+        *self = Self::new(session_exp);
+    }
+
+    pub(super) fn failed(&mut self, kind: TokenSourceErrorKind) {
+        self.failures = self.failures.saturating_add(1);
+        let wait = refresh::again(self.failures, rand::random());
+        self.at = (kind != TokenSourceErrorKind::Fixed).then(|| Instant::now() + wait);
+    }
+}

@@ -1,0 +1,193 @@
+//! Streams that the edge opens: their heads are read side by side, and each is offered to whoever accepts.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+use tunnel::{Code, Limits, StreamHead, Transport, limits};
+
+use crate::{copy::Side, shared::Shared, status::Counted};
+
+/// The head comes together with the first bytes; a stream without one is of no use to anyone.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a stream waits to be accepted: the status byte has to reach the edge in time.
+const ACCEPT_TIMEOUT: Duration = limits::STATUS_WITHIN.saturating_sub(Duration::from_millis(500));
+/// How long the edge may take to read one status byte before its stream is dropped.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A stream that the edge opened for a visitor, to be accepted or refused. Dropping it aborts it.
+#[derive(Debug)]
+pub struct Incoming {
+    head: StreamHead,
+    stream: Stream,
+}
+
+/// An accepted stream. Ending one direction is a half-close; dropping it before both have ended is an abort.
+#[derive(Debug)]
+pub struct Stream {
+    inner: tunnel::Stream,
+    slot: Slot,
+}
+
+/// Its place among the streams of the session.
+#[derive(Debug)]
+struct Slot {
+    _permit: OwnedSemaphorePermit,
+    counted: Counted,
+    _tracked: TaskTrackerToken,
+}
+
+pub(super) struct Accepting {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) limits: Limits,
+    pub(super) streams: TaskTracker,
+}
+
+impl Accepting {
+    /// Takes streams until the transport is closed.
+    pub(super) async fn run(self, cancel: CancellationToken) {
+        let free = Arc::new(Semaphore::new(self.limits.streams as usize));
+        loop {
+            let stream = tokio::select! {
+                () = cancel.cancelled() => return,
+                stream = self.transport.accept() => stream,
+            };
+            // The control loop tells why a transport is lost.
+            let Ok(mut stream) = stream else { return };
+            let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
+            let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
+                shared.counters.refused();
+                stream.reset(Code::StreamLimit);
+                continue;
+            };
+            let slot = Slot {
+                _permit: permit,
+                counted: self.shared.counters.stream(),
+                _tracked: self.streams.token(),
+            };
+            let stream = Stream {
+                inner: stream,
+                slot,
+            };
+            self.shared.tasks.spawn(async move {
+                let _ = cancel.run_until_cancelled(offer(stream, &shared)).await;
+            });
+        }
+    }
+}
+
+async fn offer(mut stream: Stream, shared: &Shared) {
+    let head = tokio::time::timeout(HEAD_TIMEOUT, StreamHead::read(&mut stream.inner)).await;
+    let head = match head {
+        Ok(Ok(head)) => head,
+        Ok(Err(error)) => return tracing::debug!(%error, "a stream without a head"),
+        Err(_) => return tracing::debug!("a stream whose head did not come"),
+    };
+    match tokio::time::timeout(ACCEPT_TIMEOUT, shared.incoming.reserve()).await {
+        Ok(Ok(place)) => place.send(Incoming { head, stream }),
+        Ok(Err(_)) | Err(_) => {
+            shared.counters.refused();
+            Incoming { head, stream }.refuse(Code::StreamLimit).await;
+        }
+    }
+}
+
+impl Incoming {
+    pub const fn head(&self) -> &StreamHead {
+        &self.head
+    }
+
+    /// The id of the bind that the stream is for.
+    pub const fn bind(&self) -> u32 {
+        self.head.bind
+    }
+
+    /// Tells the edge that what follows comes from the origin.
+    pub async fn accept(mut self) -> io::Result<Stream> {
+        self.status(Code::Ok).await?;
+        Ok(self.stream)
+    }
+
+    /// Tells the edge why the origin is not to be had. Nothing was delivered, so the edge may try elsewhere.
+    pub async fn refuse(mut self, code: Code) {
+        let told = async {
+            self.status(code).await?;
+            self.stream.shutdown().await
+        };
+        if let Err(error) = told.await {
+            tracing::debug!(%error, "the edge did not hear a refusal");
+        }
+    }
+
+    async fn status(&mut self, code: Code) -> io::Result<()> {
+        let writing = async {
+            let stream = &mut self.stream.inner;
+            stream.write_all(&[code.into()]).await?;
+            stream.flush().await
+        };
+        tokio::time::timeout(STATUS_TIMEOUT, writing)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Stream {
+    /// Aborts both directions; the edge and the visitor see a reset.
+    pub fn reset(&mut self) {
+        self.abort();
+    }
+}
+
+impl Side for Stream {
+    fn abort(&mut self) {
+        self.inner.reset(Code::Aborted);
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(cx, buf);
+        self.slot.counted.received(buf.filled().len() - before);
+        result
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = result {
+            self.slot.counted.sent(written);
+        }
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,12 @@
+//! The agent over real sockets of this machine, against an edge that says what a test wants.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what goes wrong here is the test's result"
+)]
+
+mod edge;
+mod forwarding;
+mod sessions;
+mod upgrade;
