@@ -8,5 +8,6 @@
 
 mod edge;
 mod forwarding;
+mod provider;
 mod sessions;
 mod upgrade;
