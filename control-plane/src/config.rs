@@ -19,6 +19,8 @@ pub struct Config {
     pub tcp_ports: RangeInclusive<u16>,
     /// Listening ports of a provider on one machine, told to agents so that they do not share one of them.
     pub own_ports: Vec<u16>,
+    /// Where visitors are served in the clear, told to agents so that they can show the URL.
+    pub clear_http_port: Option<u16>,
     /// How long a token opens sessions, and the most that may be asked for.
     pub token_ttl: Duration,
     /// How long a session may live, and the most that may be asked for.

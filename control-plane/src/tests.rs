@@ -32,6 +32,7 @@ async fn start() -> Provider {
         reserved: vec!["edge.t.example".parse().unwrap()],
         tcp_ports: 44000..=44009,
         own_ports: vec![4443],
+        clear_http_port: None,
         token_ttl: Config::TOKEN_TTL,
         session_ttl: Config::SESSION_TTL,
     };

@@ -22,6 +22,7 @@ impl v1::provider_server::Provider for Api {
                 .iter()
                 .map(|port| u32::from(*port))
                 .collect(),
+            clear_http_port: self.core.config.clear_http_port.map_or(0, u32::from),
         }))
     }
 }

@@ -143,6 +143,7 @@ mod tests {
             reserved: vec!["edge.t.example".parse().unwrap()],
             tcp_ports: 100..=200,
             own_ports: Vec::new(),
+            clear_http_port: None,
             token_ttl: Config::TOKEN_TTL,
             session_ttl: Config::SESSION_TTL,
         }

@@ -157,6 +157,7 @@ fn config() -> Config {
         reserved: vec!["edge.t.example".parse().unwrap()],
         tcp_ports: 44000..=44003,
         own_ports: vec![4470],
+        clear_http_port: None,
         token_ttl: Config::TOKEN_TTL,
         session_ttl: Config::SESSION_TTL,
     }
