@@ -8,10 +8,14 @@ pub mod control;
 pub mod head;
 pub mod limits;
 pub mod message;
+pub mod mux;
 pub mod quic;
 mod secret;
 mod stream;
+#[cfg(test)]
+mod tls_for_tests;
 mod transport;
+pub mod upgrade;
 
 pub use code::{Code, StreamReset};
 pub use control::{ControlReader, ControlWriter};

@@ -75,7 +75,7 @@ pub struct Hello {
     pub v: Vec<u32>,
     pub token: Secret,
     /// The program's name and version, for logs.
-    #[serde(default, deserialize_with = "wire::printable")]
+    #[serde(default, deserialize_with = "wire::agent_name")]
     pub agent: String,
     /// None binds all that the token grants.
     #[serde(default, skip_serializing_if = "Option::is_none")]

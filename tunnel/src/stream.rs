@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{Code, quic::QuicStream};
+use crate::{Code, mux, quic::QuicStream};
 
 /// Two independent directions of bytes.
 ///
@@ -19,6 +19,7 @@ pub struct Stream(Inner);
 
 #[derive(Debug)]
 enum Inner {
+    Mux(mux::Stream),
     Quic(QuicStream),
 }
 
@@ -26,8 +27,15 @@ impl Stream {
     /// Aborts both directions: the peer sees [`crate::StreamReset`] with `code`.
     pub fn reset(&mut self, code: Code) {
         match &mut self.0 {
+            Inner::Mux(stream) => stream.reset(code),
             Inner::Quic(stream) => stream.reset(code),
         }
+    }
+}
+
+impl From<mux::Stream> for Stream {
+    fn from(stream: mux::Stream) -> Self {
+        Self(Inner::Mux(stream))
     }
 }
 
@@ -44,6 +52,7 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
+            Inner::Mux(stream) => Pin::new(stream).poll_read(cx, buf),
             Inner::Quic(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -56,18 +65,21 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
+            Inner::Mux(stream) => Pin::new(stream).poll_write(cx, bytes),
             Inner::Quic(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
+            Inner::Mux(stream) => Pin::new(stream).poll_flush(cx),
             Inner::Quic(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
+            Inner::Mux(stream) => Pin::new(stream).poll_shutdown(cx),
             Inner::Quic(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }

@@ -4,7 +4,7 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Code, Stream};
+use crate::{Code, Stream, mux::MuxError};
 
 /// One connection between an agent and an edge. The agent opens the control stream, the edge all others.
 #[async_trait]
@@ -61,6 +61,9 @@ pub enum TransportError {
     TimedOut,
     #[error("the connection to the peer was lost: {0}")]
     Lost(String),
+    /// The session goes on, but not with another stream now.
+    #[error("no room for another stream: {0}")]
+    Busy(String),
 }
 
 impl TransportError {
@@ -68,13 +71,15 @@ impl TransportError {
     pub const fn code(&self) -> Option<Code> {
         match self {
             Self::Closed { code, .. } => Some(*code),
-            Self::ClosedHere | Self::TimedOut | Self::Lost(_) => None,
+            Self::ClosedHere | Self::TimedOut | Self::Lost(_) | Self::Busy(_) => None,
         }
     }
 
     /// The end of the session that made reading or writing a stream fail, if one did.
-    pub fn of(error: &io::Error) -> Option<&Self> {
-        error.get_ref()?.downcast_ref()
+    pub fn of(error: &io::Error) -> Option<Self> {
+        let cause = error.get_ref()?;
+        let of_mux = || Some(cause.downcast_ref::<MuxError>()?.clone().into());
+        cause.downcast_ref().cloned().or_else(of_mux)
     }
 }
 
@@ -82,6 +87,7 @@ impl From<TransportError> for io::Error {
     fn from(error: TransportError) -> Self {
         let kind = match error {
             TransportError::TimedOut => io::ErrorKind::TimedOut,
+            TransportError::Busy(_) => io::ErrorKind::ResourceBusy,
             TransportError::Closed { .. }
             | TransportError::ClosedHere
             | TransportError::Lost(_) => io::ErrorKind::ConnectionAborted,

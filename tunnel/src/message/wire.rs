@@ -20,9 +20,20 @@ pub(super) const fn keepalive() -> Duration {
 
 /// Text of the peer that goes to logs and terminals: control characters are taken out, and it is cut.
 pub(super) fn printable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    clean(deserializer, limits::VISIT_PATH)
+}
+
+pub(super) fn agent_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    clean(deserializer, limits::AGENT_NAME)
+}
+
+fn clean<'de, D: Deserializer<'de>>(deserializer: D, most: usize) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let clean = text.chars().filter(|c| !c.is_control());
-    Ok(clean.take(limits::VISIT_PATH).collect())
+    Ok(text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(most)
+        .collect())
 }
 
 pub(super) mod seconds {

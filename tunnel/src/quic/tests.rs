@@ -1,36 +1,15 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
+use futures_util::FutureExt;
+use tokio::io::AsyncWriteExt;
+
 use super::*;
-use crate::transport::suite::{Pair, suite};
+use crate::{
+    tls_for_tests::{NAME, tls},
+    transport::suite::{Pair, suite},
+};
 
 suite!(pair);
-
-const NAME: &str = "edge.example";
-
-struct Tls {
-    server: rustls::ServerConfig,
-    client: rustls::ClientConfig,
-}
-
-fn tls() -> Tls {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let own = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(own.cert.der().clone()).unwrap();
-    let key = rustls_pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.into()], key)
-        .unwrap();
-    let client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Tls { server, client }
-}
 
 async fn pair() -> Pair {
     let tls = tls();
@@ -61,6 +40,17 @@ async fn a_reason_is_told_and_made_fit_for_logs() {
         reason: "the owner revoked it".into(),
     };
     assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_stranger_fills_little_memory() {
+    let pair = pair().await;
+    let mut control = pair.agent.open().await.unwrap();
+    let mut taken = 0;
+    while let Some(n) = control.write(&[0; 4096]).now_or_never() {
+        taken += n.unwrap();
+    }
+    assert_eq!(taken, 64 << 10);
 }
 
 #[tokio::test]

@@ -252,7 +252,7 @@ pub(crate) async fn a_close_tells_its_code(pair: Pair) {
     assert_eq!(pair.agent.accept().await.unwrap_err(), seen);
     assert_eq!(pair.agent.open().await.unwrap_err(), seen);
     let error = rest(&mut at_agent).await.unwrap_err();
-    assert_eq!(TransportError::of(&error), Some(&seen));
+    assert_eq!(TransportError::of(&error), Some(seen));
     assert!(rest(&mut at_edge).await.is_err(), "not an end");
 }
 

@@ -1,0 +1,110 @@
+//! A session over the mux.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    Code, Stream, Transport, TransportError, TransportKind, TransportStats, limits,
+    mux::{Budget, Config, Connection, MuxError, Role},
+};
+
+/// Shared by all sessions of the process, as its memory is.
+static BUDGET: LazyLock<Arc<Budget>> = LazyLock::new(|| Config::default().budget);
+
+#[derive(Debug)]
+pub struct MuxTransport {
+    connection: Connection,
+    peer: SocketAddr,
+}
+
+impl MuxTransport {
+    /// Over bytes that reach the peer in order. Must be called within a tokio runtime.
+    pub fn new<I>(io: I, role: Role, peer: SocketAddr) -> Self
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let config = Config {
+            max_peer_streams: match role {
+                // The edge has proved its name: its streams are welcome from the start.
+                Role::Client => limits::PEER_STREAMS,
+                Role::Server => limits::PEER_STREAMS_BEFORE_WELCOME,
+            },
+            ..Config::new(Arc::clone(&BUDGET))
+        };
+        Self {
+            connection: Connection::new(io, role, config),
+            peer,
+        }
+    }
+}
+
+/// The memory of all sessions over the mux in this process, for metrics.
+pub fn budget() -> &'static Budget {
+    &BUDGET
+}
+
+#[async_trait]
+impl Transport for MuxTransport {
+    async fn open(&self) -> Result<Stream, TransportError> {
+        Ok(self.connection.open()?.into())
+    }
+
+    async fn accept(&self) -> Result<Stream, TransportError> {
+        Ok(self.connection.accept().await?.into())
+    }
+
+    fn admit(&self, streams: u32) {
+        self.connection.admit(streams);
+    }
+
+    fn close(&self, code: Code, _: &str) {
+        self.connection.close(code);
+    }
+
+    async fn closed(&self) -> TransportError {
+        self.connection.closed().await.into()
+    }
+
+    fn rtt(&self) -> Option<Duration> {
+        self.connection.rtt()
+    }
+
+    fn kind(&self) -> TransportKind {
+        TransportKind::Tcp
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn stats(&self) -> TransportStats {
+        let stats = self.connection.stats();
+        TransportStats {
+            bytes_in: stats.bytes_in,
+            bytes_out: stats.bytes_out,
+        }
+    }
+}
+
+impl From<MuxError> for TransportError {
+    fn from(error: MuxError) -> Self {
+        match error {
+            MuxError::Closed(code) => Self::Closed {
+                code,
+                reason: String::new(),
+            },
+            MuxError::ClosedHere => Self::ClosedHere,
+            MuxError::TimedOut => Self::TimedOut,
+            MuxError::Busy | MuxError::Exhausted => Self::Busy(error.to_string()),
+            MuxError::Protocol(_) | MuxError::Truncated | MuxError::Io(_) => {
+                Self::Lost(error.to_string())
+            }
+        }
+    }
+}
