@@ -1,0 +1,182 @@
+//! One line for the access log, and one for the agent, for every request: written when the last byte has gone, or when
+//! whoever waited for it has.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{Method, StatusCode, Version};
+use model::{AccountId, ClaimId, Hostname, UnixTime};
+use serde::Serialize;
+
+use super::{Endpoint, Shared, meter::Meter, serve::InFlight};
+
+/// Where visits are written down.
+pub trait AccessLog: std::fmt::Debug + Send + Sync + 'static {
+    /// Never waits.
+    fn visit(&self, visit: &Visit);
+}
+
+/// One HTTP request, as it is written down. The query is left out: it may hold secrets.
+#[derive(Clone, Debug, Serialize)]
+pub struct Visit {
+    /// When it began.
+    pub time: UnixTime,
+    pub request: String,
+    pub visitor: IpAddr,
+    pub tls: bool,
+    pub version: &'static str,
+    pub method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<Hostname>,
+    pub path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    /// 499 when the visitor left before the answer began.
+    pub status: u16,
+    pub end: End,
+    /// The edge's own error, where it answered by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'static str>,
+    pub ms: u64,
+    /// Bytes of the bodies.
+    pub up: u64,
+    pub down: u64,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    Complete,
+    /// The visitor left before the end.
+    VisitorLeft,
+    /// The origin's answer broke off.
+    OriginBroke,
+}
+
+/// The status in the log for a visitor who left before the answer began; nginx's number for the same.
+const VISITOR_LEFT: u16 = 499;
+/// The longest path in the log. The rest of a longer one says nothing that the visitor could not make up.
+const MAX_PATH: usize = 1024;
+
+/// A request on its way; written down when dropped.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    visit: Visit,
+    pub(super) meter: Arc<Meter>,
+    endpoint: Option<Arc<dyn Endpoint>>,
+    shared: Arc<Shared>,
+    _in_flight: InFlight,
+}
+
+impl Recorder {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        in_flight: InFlight,
+        visitor: &super::VisitorConnection,
+        request: &http::request::Parts,
+        id: String,
+    ) -> Self {
+        let visit = Visit {
+            time: SystemTime::now().into(),
+            request: id,
+            visitor: visitor.peer.ip().to_canonical(),
+            tls: visitor.tls.is_some(),
+            version: version_name(request.version),
+            method: method_name(&request.method),
+            host: None,
+            path: request.uri.path().chars().take(MAX_PATH).collect(),
+            claim: None,
+            account: None,
+            status: VISITOR_LEFT,
+            end: End::VisitorLeft,
+            error: None,
+            ms: 0,
+            up: 0,
+            down: 0,
+        };
+        Self {
+            visit,
+            meter: Arc::new(Meter::start()),
+            endpoint: None,
+            shared,
+            _in_flight: in_flight,
+        }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.visit.request
+    }
+
+    pub(super) fn asked_for(&mut self, host: &Hostname) {
+        self.visit.host = Some(host.clone());
+    }
+
+    pub(super) fn leads_to(&mut self, endpoint: &Arc<dyn Endpoint>) {
+        let terms = endpoint.terms();
+        self.visit.claim.clone_from(&terms.claim);
+        self.visit.account.clone_from(&terms.account);
+        self.endpoint = Some(endpoint.clone());
+    }
+
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.visit.status = status.as_u16();
+    }
+
+    pub(super) fn failed(&mut self, code: &'static str) {
+        self.visit.error = Some(code);
+    }
+
+    /// However whole the answer is: a request that broke off is one that the visitor left.
+    pub(super) fn ended(&mut self, end: End) {
+        let left = end == End::Complete && self.meter.upload_broke();
+        self.visit.end = if left { End::VisitorLeft } else { end };
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.visit.ms = millis(self.meter.elapsed());
+        self.visit.up = self.meter.up();
+        self.visit.down = self.meter.down();
+        self.shared.metrics.visited(&self.visit);
+        self.shared.access.visit(&self.visit);
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.visited(for_agent(&self.visit, endpoint.terms().bind));
+        }
+    }
+}
+
+fn for_agent(visit: &Visit, bind: u32) -> tunnel::message::Visit {
+    tunnel::message::Visit {
+        id: bind,
+        method: visit.method.clone(),
+        path: visit.path.clone(),
+        status: visit.status,
+        ms: visit.ms,
+        up: visit.up,
+        down: visit.down,
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2",
+        _ => "1.1",
+    }
+}
+
+/// A method is a token of any length; logs want a short one.
+fn method_name(method: &Method) -> String {
+    method.as_str().chars().take(32).collect()
+}
