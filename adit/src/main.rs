@@ -1,1 +1,69 @@
-fn main() {}
+//! The one binary: each subcommand wires the parts and holds no logic of its own.
+
+mod admin;
+mod cli;
+mod credentials;
+mod dev;
+mod failure;
+mod login;
+mod output;
+mod places;
+mod share;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    cli::{Cli, Command},
+    failure::{Exit, Failure},
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Completions { shell } = &cli.command {
+        return finish(cli::completions(*shell));
+    }
+    // An error means that a provider is installed already, which is what is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    output::start_log(cli.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return finish(Err(Failure::new(
+                Exit::Failed,
+                format!("no runtime: {error}"),
+            )));
+        }
+    };
+    let result = runtime.block_on(run(cli.command));
+    // A blocking read of a terminal or a name lookup may still be under way; it has nothing left to tell.
+    runtime.shutdown_background();
+    finish(result)
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Dev(args) => dev::run(args).await,
+        Command::Http(args) => share::run(args.into()).await,
+        Command::Tls(args) => share::run(args.into()).await,
+        Command::Tcp(args) => share::run(args.into()).await,
+        Command::Login(args) => login::run(args).await,
+        Command::Admin(args) => admin::run(args).await,
+        Command::Completions { shell } => cli::completions(shell),
+    }
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            failure.exit().into()
+        }
+    }
+}

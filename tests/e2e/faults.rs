@@ -12,7 +12,14 @@ fn a_killed_agent_takes_its_name_over_again() {
     fs::write(files.path().join("f"), "still here").unwrap();
     let dev = Dev::start(&[]);
     for transport in TRANSPORTS {
-        let args = ["http", files.path().to_str().unwrap(), "--transport", transport, "--host", "phoenix"];
+        let args = [
+            "http",
+            files.path().to_str().unwrap(),
+            "--transport",
+            transport,
+            "--host",
+            "phoenix",
+        ];
         let mut share = dev.share(&args);
         let url = format!("{}/f", share.url_of("https").trim_end_matches('/'));
         assert_eq!(run(curl(&dev).arg(&url)).stdout, b"still here");
@@ -20,7 +27,11 @@ fn a_killed_agent_takes_its_name_over_again() {
         // The name comes back at once: the new process shows the dead one's resume secret.
         let again = dev.share(&args);
         assert_eq!(again.url(), share.url());
-        assert_eq!(run(curl(&dev).arg(&url)).stdout, b"still here", "{transport}");
+        assert_eq!(
+            run(curl(&dev).arg(&url)).stdout,
+            b"still here",
+            "{transport}"
+        );
     }
 }
 
@@ -29,16 +40,43 @@ fn a_killed_provider_comes_back_and_agents_return_by_themselves() {
     let files = tempfile::tempdir().unwrap();
     fs::write(files.path().join("f"), "still here").unwrap();
     let dev = Dev::start(&[]);
-    let shares: Vec<_> =
-        TRANSPORTS.map(|t| dev.share(&["http", files.path().to_str().unwrap(), "--transport", t, "--host", t])).into();
-    let urls: Vec<_> = shares.iter().map(|s| format!("{}/f", s.url_of("http").trim_end_matches('/'))).collect();
-    let seen: Vec<_> = shares.iter().map(|share| share.process.stdout().len()).collect();
+    let shares: Vec<_> = TRANSPORTS
+        .map(|t| {
+            dev.share(&[
+                "http",
+                files.path().to_str().unwrap(),
+                "--transport",
+                t,
+                "--host",
+                t,
+            ])
+        })
+        .into();
+    let urls: Vec<_> = shares
+        .iter()
+        .map(|s| format!("{}/f", s.url_of("http").trim_end_matches('/')))
+        .collect();
+    let seen: Vec<_> = shares
+        .iter()
+        .map(|share| share.process.stdout().len())
+        .collect();
     let (data, provider) = dev.kill();
     let addr = |key: &str| provider[key][0].as_str().unwrap().to_owned();
-    let control = provider["server"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let control = provider["server"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("http://")
+        .to_owned();
     let dev = Dev::start_in(
         data,
-        &["--edge-addr", &addr("https"), "--http-addr", &addr("http"), "--control-addr", &control],
+        &[
+            "--edge-addr",
+            &addr("https"),
+            "--http-addr",
+            &addr("http"),
+            "--control-addr",
+            &control,
+        ],
     );
     for ((share, from), url) in shares.iter().zip(seen).zip(&urls) {
         share.process.wait_for_event(from, "ready");
@@ -65,7 +103,10 @@ fn a_killed_agent_is_no_clean_end_for_a_download() {
             thread::yield_now();
         }
         share.process.kill();
-        assert!(!download.join().unwrap().status.success(), "{version}: the abort looked like an end");
+        assert!(
+            !download.join().unwrap().status.success(),
+            "{version}: the abort looked like an end"
+        );
         fs::remove_file(&file).unwrap();
         share = dev.share(&["http", &origin.port(), "--transport", "tcp"]);
     }
@@ -77,7 +118,14 @@ fn udp_that_is_dropped_in_silence_leaves_tcp() {
     let dev = Dev::start(&[]);
     let share = dev.share(&["http", "127.0.0.1:9", "--transport", "tcp"]);
     assert_eq!(share.ready["transport"], "tcp");
-    let auto = dev.share(&["http", "127.0.0.1:9", "--transport", "auto", "--host", "auto"]);
+    let auto = dev.share(&[
+        "http",
+        "127.0.0.1:9",
+        "--transport",
+        "auto",
+        "--host",
+        "auto",
+    ]);
     assert_eq!(auto.ready["transport"], "quic", "{}", auto.ready);
 }
 
@@ -88,7 +136,12 @@ fn a_provider_that_was_killed_keeps_what_it_acknowledged() {
     let (data, _) = dev.kill();
     let dev = Dev::start_in(data, &[]);
     let listed = dev.admin(&["endpoint", "list"]);
-    let kept = listed.as_array().unwrap().iter().find(|e| e["name"] == "keepsake.localhost").unwrap();
+    let kept = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["name"] == "keepsake.localhost")
+        .unwrap();
     assert_eq!(kept["claim"], claimed["claim"]);
 }
 
@@ -98,7 +151,10 @@ fn a_second_provider_in_the_same_place_is_told_who_runs() {
     let output = run(&mut dev.command(&["dev", "3000"]));
     assert_eq!(output.status.code(), Some(7));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains(&dev.process.id().to_string()) && said.contains("adit http 3000"), "{said}");
+    assert!(
+        said.contains(&dev.process.id().to_string()) && said.contains("adit http 3000"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -106,8 +162,11 @@ fn both_sides_stop_cleanly_when_asked() {
     let mut dev = Dev::start(&[]);
     let mut share = dev.share(&["http", "127.0.0.1:9"]);
     assert_eq!(share.process.terminate().code(), Some(0));
-    let stopped: Option<serde_json::Value> =
-        share.process.stdout().last().and_then(|line| serde_json::from_str(line).ok());
+    let stopped: Option<serde_json::Value> = share
+        .process
+        .stdout()
+        .last()
+        .and_then(|line| serde_json::from_str(line).ok());
     assert_eq!(stopped.unwrap()["event"], "stopped");
     assert_eq!(dev.process.terminate().code(), Some(0));
     let _: &Process = &dev.process;

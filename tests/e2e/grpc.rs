@@ -14,7 +14,11 @@ fn unary_trailers_and_bidirectional_streams_cross() {
         for target in [format!("h2c://127.0.0.1:{port}"), port.to_string()] {
             let share = dev.share(&["http", &target, "--transport", transport]);
             let host = format!("{}", share.name());
-            let output = run(python("grpc_client.py").args([&host, &dev.https_port().to_string(), &dev.ca()]));
+            let output = run(python("grpc_client.py").args([
+                &host,
+                &dev.https_port().to_string(),
+                &dev.ca(),
+            ]));
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{transport} {target}: {said}");
         }

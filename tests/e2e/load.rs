@@ -20,19 +20,36 @@ fn a_thousand_visits_at_once_are_all_answered() {
     fs::write(files.path().join("page"), "x".repeat(1000)).unwrap();
     let dev = Dev::start(&[]);
     for transport in TRANSPORTS {
-        let share = dev.share(&["http", files.path().to_str().unwrap(), "--transport", transport]);
+        let share = dev.share(&[
+            "http",
+            files.path().to_str().unwrap(),
+            "--transport",
+            transport,
+        ]);
         let addr = dev.http_addr();
         let host = share.name();
         // All are open before the first is answered, so that they are a thousand at once.
-        let mut visits: Vec<_> = (0..1000).map(|_| TcpStream::connect(&addr).unwrap()).collect();
+        let mut visits: Vec<_> = (0..1000)
+            .map(|_| TcpStream::connect(&addr).unwrap())
+            .collect();
         for visit in &mut visits {
-            write!(visit, "GET /page HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+            write!(
+                visit,
+                "GET /page HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            )
+            .unwrap();
         }
         for (n, visit) in visits.iter_mut().enumerate() {
             let mut answer = String::new();
             visit.read_to_string(&mut answer).unwrap();
-            assert!(answer.starts_with("HTTP/1.1 200 "), "{transport}, visit {n}: {answer:.200}");
-            assert!(answer.ends_with(&"x".repeat(1000)), "{transport}, visit {n}");
+            assert!(
+                answer.starts_with("HTTP/1.1 200 "),
+                "{transport}, visit {n}: {answer:.200}"
+            );
+            assert!(
+                answer.ends_with(&"x".repeat(1000)),
+                "{transport}, visit {n}"
+            );
         }
     }
 }
@@ -44,12 +61,19 @@ fn two_gigabytes_go_up_in_constant_memory() {
         let length: u64 = head
             .to_lowercase()
             .lines()
-            .find_map(|line| line.strip_prefix("content-length: ").map(|l| l.trim().parse().unwrap()))
+            .find_map(|line| {
+                line.strip_prefix("content-length: ")
+                    .map(|l| l.trim().parse().unwrap())
+            })
             .unwrap();
         let mut taken = Read::by_ref(stream).take(length);
         let got = std::io::copy(&mut taken, &mut std::io::sink()).unwrap();
         let answer = got.to_string();
-        let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}", answer.len());
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+            answer.len()
+        );
     });
     let dir = tempfile::tempdir().unwrap();
     let body = dir.path().join("body");
@@ -58,12 +82,28 @@ fn two_gigabytes_go_up_in_constant_memory() {
     let dev = Dev::start(&[]);
     let share = dev.share(&["http", &origin.port(), "--transport", "tcp"]);
     let mut upload = curl(&dev);
-    upload.args(["--max-time", "600", "-H", "Expect:", "-T", body.to_str().unwrap(), &share.url_of("https")]);
+    upload.args([
+        "--max-time",
+        "600",
+        "-H",
+        "Expect:",
+        "-T",
+        body.to_str().unwrap(),
+        &share.url_of("https"),
+    ]);
     let output = run(&mut upload);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), SIZE.to_string(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        SIZE.to_string(),
+        "{output:?}"
+    );
     for (what, process) in [("provider", &dev.process), ("agent", &share.process)] {
         let peak = process.peak_memory();
-        assert!(peak < MEMORY_BOUND, "the {what} peaked at {} MiB", peak >> 20);
+        assert!(
+            peak < MEMORY_BOUND,
+            "the {what} peaked at {} MiB",
+            peak >> 20
+        );
     }
 }
 
@@ -75,7 +115,8 @@ fn a_reader_that_stops_costs_only_its_own_stream() {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
             while stream.write_all(&[b'.'; 65536]).is_ok() {}
         } else {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
         }
     });
     let dev = Dev::start(&[]);
@@ -103,7 +144,11 @@ fn a_reader_that_stops_costs_only_its_own_stream() {
         }
         for (what, process) in [("provider", &dev.process), ("agent", &share.process)] {
             let peak = process.peak_memory();
-            assert!(peak < MEMORY_BOUND, "{transport}: the {what} peaked at {} MiB", peak >> 20);
+            assert!(
+                peak < MEMORY_BOUND,
+                "{transport}: the {what} peaked at {} MiB",
+                peak >> 20
+            );
         }
         drop(slow);
     }
@@ -113,7 +158,10 @@ fn a_reader_that_stops_costs_only_its_own_stream() {
 fn a_download_of_a_gigabyte_crosses_over_quic_in_constant_memory() {
     const SIZE: usize = 1 << 30;
     let origin = http_files(|_, stream| {
-        let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nConnection: close\r\n\r\n");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nConnection: close\r\n\r\n"
+        );
         for _ in 0..SIZE / 65536 {
             if stream.write_all(&[7; 65536]).is_err() {
                 return;
@@ -124,9 +172,22 @@ fn a_download_of_a_gigabyte_crosses_over_quic_in_constant_memory() {
     let share = dev.share(&["http", &origin.port(), "--transport", "quic"]);
     let mut download = program("curl");
     let url = share.url_of("http");
-    download.args(["-sS", "--max-time", "600", "-o", "/dev/null", "-w", "%{size_download}", &url]);
+    download.args([
+        "-sS",
+        "--max-time",
+        "600",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{size_download}",
+        &url,
+    ]);
     let output = run(&mut download);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), SIZE.to_string(), "{output:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        SIZE.to_string(),
+        "{output:?}"
+    );
     for process in [&dev.process, &share.process] {
         assert!(process.peak_memory() < MEMORY_BOUND);
     }

@@ -26,7 +26,9 @@ fn the_server_may_speak_first() {
         let addr = address(&share);
         let (host, port) = addr.split_once(':').unwrap();
         let mut nc = Process::start(program("nc").args(["-N", host, port]));
-        nc.wait_for_line(0, "the greeting", |line| (line == "220 ready").then_some(()));
+        nc.wait_for_line(0, "the greeting", |line| {
+            (line == "220 ready").then_some(())
+        });
         nc.write_stdin(b"and now me\n");
         nc.wait_for_line(1, "the echo", |line| (line == "and now me").then_some(()));
         nc.close_stdin();
@@ -50,7 +52,9 @@ fn a_half_closed_visitor_still_gets_its_answer() {
         let mut nc = Process::start(program("nc").args(["-N", host, port]));
         nc.write_stdin(&[b'x'; 100_000]);
         nc.close_stdin();
-        nc.wait_for_line(0, "the answer", |line| (line == "100000 bytes").then_some(()));
+        nc.wait_for_line(0, "the answer", |line| {
+            (line == "100000 bytes").then_some(())
+        });
         assert!(nc.wait().success());
     }
 }
@@ -64,7 +68,9 @@ fn a_reset_is_seen_as_a_reset_in_both_directions() {
             reset(stream);
         } else {
             // The visitor resets: the read must fail, not end.
-            let error = stream.read(&mut one).expect_err("an abort looked like an end");
+            let error = stream
+                .read(&mut one)
+                .expect_err("an abort looked like an end");
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
         }
     });
@@ -72,10 +78,18 @@ fn a_reset_is_seen_as_a_reset_in_both_directions() {
     for transport in TRANSPORTS {
         let share = dev.share(&["tcp", &origin.port(), "--transport", transport]);
         let mut visitor = TcpStream::connect(address(&share)).unwrap();
-        visitor.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        visitor
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
         visitor.write_all(b"r").unwrap();
-        let error = visitor.read(&mut [0]).expect_err("an abort looked like an end");
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{transport}");
+        let error = visitor
+            .read(&mut [0])
+            .expect_err("an abort looked like an end");
+        assert_eq!(
+            error.kind(),
+            std::io::ErrorKind::ConnectionReset,
+            "{transport}"
+        );
     }
 }
 
@@ -98,7 +112,11 @@ fn a_visitor_that_aborts_aborts_at_the_origin() {
         visitor.read_exact(&mut [0]).unwrap();
         reset(visitor);
         let result = results.recv_timeout(tests::WAIT).unwrap();
-        assert_eq!(result, Err(std::io::ErrorKind::ConnectionReset), "{transport}");
+        assert_eq!(
+            result,
+            Err(std::io::ErrorKind::ConnectionReset),
+            "{transport}"
+        );
     }
 }
 
@@ -131,11 +149,17 @@ fn bulk_crosses_unchanged_in_both_directions_at_once() {
         let mut back = Vec::new();
         reader.read_to_end(&mut back).unwrap();
         writer.join().unwrap();
-        assert!(back == content, "{transport}: {} bytes came back", back.len());
+        assert!(
+            back == content,
+            "{transport}: {} bytes came back",
+            back.len()
+        );
     }
 }
 
 /// Closes with RST.
 fn reset(stream: TcpStream) {
-    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .unwrap();
 }

@@ -10,16 +10,35 @@ fn a_token_alone_is_a_tunnel_until_it_is_revoked() {
     let claimed = dev.admin(&["endpoint", "claim", "handed"]);
     let token = issue(&dev, "handed.localhost");
     let mut command = tests::adit();
-    command.args(["http", "127.0.0.1:9", "--host", "handed", "--json"]).env("ADIT_TOKEN", &token);
-    command.args(["--server", dev.provider["server"].as_str().unwrap(), "--ca", &dev.ca()]);
-    command.env("XDG_CONFIG_HOME", dev.data_dir().join("none")).env("XDG_STATE_HOME", dev.data_dir().join("agent"));
+    command
+        .args(["http", "127.0.0.1:9", "--host", "handed", "--json"])
+        .env("ADIT_TOKEN", &token);
+    command.args([
+        "--server",
+        dev.provider["server"].as_str().unwrap(),
+        "--ca",
+        &dev.ca(),
+    ]);
+    command
+        .env("XDG_CONFIG_HOME", dev.data_dir().join("none"))
+        .env("XDG_STATE_HOME", dev.data_dir().join("agent"));
     let mut holder = Process::start(&mut command);
     holder.wait_for_event(0, "ready");
     let listed = dev.admin(&["endpoint", "list"]);
-    let bound = listed.as_array().unwrap().iter().find(|e| e["name"] == "handed.localhost").unwrap();
+    let bound = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|e| e["name"] == "handed.localhost")
+        .unwrap();
     assert_eq!(bound["placements"].as_array().unwrap().len(), 1, "{bound}");
 
-    dev.admin(&["token", "revoke", "--claim", claimed["claim"].as_str().unwrap()]);
+    dev.admin(&[
+        "token",
+        "revoke",
+        "--claim",
+        claimed["claim"].as_str().unwrap(),
+    ]);
     assert_eq!(holder.wait().code(), Some(4), "{:?}", holder.stderr());
 }
 
@@ -56,7 +75,11 @@ fn garbage_is_no_token() {
 
 fn issue(dev: &Dev, name: &str) -> String {
     let output = run(&mut dev.command(&["admin", "token", "issue", "--endpoint", name]));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -65,8 +88,22 @@ fn share_with(dev: &Dev, token: &str, host: &str) -> Option<i32> {
     let file = dev.data_dir().join("token");
     std::fs::write(&file, token).unwrap();
     let mut command = tests::adit();
-    command.args(["http", "127.0.0.1:9", "--host", host, "--token-file", file.to_str().unwrap()]);
-    command.args(["--server", dev.provider["server"].as_str().unwrap(), "--ca", &dev.ca()]);
-    command.env("XDG_CONFIG_HOME", dev.data_dir().join("none")).env("XDG_STATE_HOME", dev.data_dir().join("agent"));
+    command.args([
+        "http",
+        "127.0.0.1:9",
+        "--host",
+        host,
+        "--token-file",
+        file.to_str().unwrap(),
+    ]);
+    command.args([
+        "--server",
+        dev.provider["server"].as_str().unwrap(),
+        "--ca",
+        &dev.ca(),
+    ]);
+    command
+        .env("XDG_CONFIG_HOME", dev.data_dir().join("none"))
+        .env("XDG_STATE_HOME", dev.data_dir().join("agent"));
     Process::start(&mut command).wait().code()
 }

@@ -30,8 +30,18 @@ impl Dev {
     /// Starts in a data directory that has been used before.
     pub fn start_in(data: TempDir, args: &[&str]) -> Self {
         let mut command = adit();
-        command.arg("dev").args(args).arg("--json").arg("--data-dir").arg(data.path());
-        for flag in ["--edge-addr", "--http-addr", "--control-addr", "--admin-addr"] {
+        command
+            .arg("dev")
+            .args(args)
+            .arg("--json")
+            .arg("--data-dir")
+            .arg(data.path());
+        for flag in [
+            "--edge-addr",
+            "--http-addr",
+            "--control-addr",
+            "--admin-addr",
+        ] {
             if !args.contains(&flag) {
                 command.args([flag, "127.0.0.1:0"]);
             }
@@ -39,7 +49,12 @@ impl Dev {
         let process = Process::start(&mut command);
         let (_, provider) = process.wait_for_event(0, "provider");
         let (_, ready) = process.wait_for_event(0, "ready");
-        Self { process, provider, ready, data }
+        Self {
+            process,
+            provider,
+            ready,
+            data,
+        }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -93,7 +108,11 @@ impl Dev {
         let mut words = vec!["admin"];
         words.extend(args);
         let output = crate::run(self.command(&words).arg("--json"));
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -135,7 +154,11 @@ fn first_url(ready: &Value) -> String {
 fn url_of(ready: &Value, scheme: &str) -> String {
     let urls = ready["urls"].as_array().unwrap();
     let start = format!("{scheme}://");
-    urls.iter().filter_map(Value::as_str).find(|url| url.starts_with(&start)).unwrap().to_owned()
+    urls.iter()
+        .filter_map(Value::as_str)
+        .find(|url| url.starts_with(&start))
+        .unwrap()
+        .to_owned()
 }
 
 fn port(addr: &str) -> u16 {

@@ -36,7 +36,12 @@ impl Process {
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let stdout = Lines::collect(child.stdout.take().unwrap());
         let stderr = Lines::collect(child.stderr.take().unwrap());
-        Self { child, name, stdout, stderr }
+        Self {
+            child,
+            name,
+            stdout,
+            stderr,
+        }
     }
 
     pub fn id(&self) -> u32 {
@@ -44,9 +49,18 @@ impl Process {
     }
 
     /// The first line of standard output, from line number `from` on, that `wanted` takes.
-    pub fn wait_for_line<T>(&self, from: usize, what: &str, wanted: impl Fn(&str) -> Option<T>) -> (usize, T) {
+    pub fn wait_for_line<T>(
+        &self,
+        from: usize,
+        what: &str,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> (usize, T) {
         self.stdout.wait(from, wanted).unwrap_or_else(|seen| {
-            panic!("{}: no {what}; stdout: {seen:#?}; stderr: {:#?}", self.name, self.stderr())
+            panic!(
+                "{}: no {what}; stdout: {seen:#?}; stderr: {:#?}",
+                self.name,
+                self.stderr()
+            )
         })
     }
 
@@ -59,7 +73,9 @@ impl Process {
     }
 
     pub fn wait_for_stderr(&self, part: &str) {
-        let found = self.stderr.wait(0, |line| line.contains(part).then_some(()));
+        let found = self
+            .stderr
+            .wait(0, |line| line.contains(part).then_some(()));
         found.unwrap_or_else(|seen| panic!("{}: no {part:?} in stderr: {seen:#?}", self.name));
     }
 
@@ -93,7 +109,10 @@ impl Process {
     }
 
     pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([format!("-{signal}"), self.id().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([format!("-{signal}"), self.id().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success(), "kill -{signal} {}", self.name);
     }
 
@@ -107,7 +126,12 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "{} does not end; stderr: {:#?}", self.name, self.stderr());
+            assert!(
+                Instant::now() < deadline,
+                "{} does not end; stderr: {:#?}",
+                self.name,
+                self.stderr()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -124,8 +148,16 @@ impl Process {
 
     fn status_field(&self, field: &str) -> u64 {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(field))
+            .unwrap();
+        line.trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse::<u64>()
+            .unwrap()
+            * 1024
     }
 }
 
@@ -156,7 +188,11 @@ impl Lines {
         self.state.lock().unwrap().0.clone()
     }
 
-    fn wait<T>(&self, from: usize, wanted: impl Fn(&str) -> Option<T>) -> Result<(usize, T), Vec<String>> {
+    fn wait<T>(
+        &self,
+        from: usize,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> Result<(usize, T), Vec<String>> {
         let deadline = Instant::now() + WAIT;
         let mut next = from;
         let mut state = self.state.lock().unwrap();

@@ -7,14 +7,21 @@ use std::{
 };
 
 pub fn root_of_repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 /// The binary that was built beside this test.
 pub fn adit() -> Command {
     let deps = std::env::current_exe().unwrap();
     let path = deps.parent().unwrap().parent().unwrap().join("adit");
-    assert!(path.exists(), "{} is missing: cargo build --workspace --all-targets", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: cargo build --workspace --all-targets",
+        path.display()
+    );
     let mut command = Command::new(path);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADIT_")) {
         command.env_remove(name);
@@ -24,8 +31,14 @@ pub fn adit() -> Command {
 
 /// A program of the system.
 pub fn program(name: &str) -> Command {
-    let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).stdout(Stdio::null()).status();
-    assert!(found.is_ok_and(|status| status.success()), "{name} is missing: run tests/install");
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {name}")])
+        .stdout(Stdio::null())
+        .status();
+    assert!(
+        found.is_ok_and(|status| status.success()),
+        "{name} is missing: run tests/install"
+    );
     Command::new(name)
 }
 
@@ -33,21 +46,34 @@ pub fn program(name: &str) -> Command {
 pub fn python(script: &str) -> Command {
     let root = root_of_repository();
     let interpreter = root.join("target/test-venv/bin/python");
-    assert!(interpreter.exists(), "{} is missing: run tests/install", interpreter.display());
+    assert!(
+        interpreter.exists(),
+        "{} is missing: run tests/install",
+        interpreter.display()
+    );
     let mut command = Command::new(interpreter);
-    command.arg("-u").arg(root.join("tests/python").join(script));
+    command
+        .arg("-u")
+        .arg(root.join("tests/python").join(script));
     command
 }
 
 /// Runs to the end, whatever the exit status.
 pub fn run(command: &mut Command) -> Output {
     let name = format!("{command:?}");
-    command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("cannot run {name}: {error}"))
+    command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {name}: {error}"))
 }
 
 /// A port that was free a moment ago, for programs that cannot be told port 0.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 pub fn install_crypto() {

@@ -1,0 +1,109 @@
+//! What can be typed. The contract for scripts is docs/cli.md.
+
+mod admin;
+mod dev;
+mod share;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use self::{
+    admin::{
+        AdminArgs, AdminCommand, EdgeCommand, EndpointCommand, KeyCommand, RevokeArgs, TokenCommand,
+    },
+    dev::DevArgs,
+    share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
+};
+use crate::failure::Failure;
+
+const AFTER_HELP: &str = "\
+Examples:
+  adit dev 3000                 run a provider here and share port 3000
+  adit http 3000 --host shop    share port 3000 as shop.<the provider's zone>
+  adit tcp 5432                 share a database on a port of the provider
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 no provider, 4 credential refused, 5 refused by the
+provider, 6 unreachable, 7 in use, 8 replaced. Logs go to standard error; see --verbose.";
+
+/// Share a local server under a public name, through any adit provider.
+#[derive(Debug, Parser)]
+#[command(name = "adit", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Log more: -v for what happens to sessions, -vv for every visit (RUST_LOG sets it in detail)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole provider on this machine and share TARGET through it
+    Dev(DevArgs),
+    /// Share an HTTP server
+    Http(HttpArgs),
+    /// Share a TLS server; the provider never sees the key or the clear text
+    Tls(TlsArgs),
+    /// Share a TCP server on a port of the provider
+    Tcp(TcpArgs),
+    /// Keep a provider's API key for later commands
+    Login(LoginArgs),
+    /// Look after endpoints, tokens, edges and keys
+    Admin(AdminArgs),
+    /// Print completions for a shell
+    Completions {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// The API key is read from standard input, so that it never stands in a command line.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LoginArgs {
+    /// The provider's control plane, as in https://adit.example.com
+    #[arg(value_name = "URL")]
+    pub(crate) server: String,
+
+    /// PEM file with the CA of the provider, if it is not one that this system trusts
+    #[arg(long, value_name = "FILE", env = "ADIT_CA")]
+    pub(crate) ca: Option<std::path::PathBuf>,
+}
+
+pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
+    clap_complete::generate(shell, &mut Cli::command(), "adit", &mut std::io::stdout());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_of_dev_and_of_sharing_has_its_environment_twin() {
+        let cli = Cli::command();
+        for name in ["dev", "http", "tls", "tcp"] {
+            let command = cli.find_subcommand(name).unwrap();
+            for arg in command
+                .get_arguments()
+                .filter(|arg| arg.get_long().is_some() && !arg.is_global_set())
+            {
+                let long = arg.get_long().unwrap();
+                if matches!(long, "help" | "version" | "trust" | "json") {
+                    continue;
+                }
+                let twin = format!("ADIT_{}", long.to_uppercase().replace('-', "_"));
+                assert_eq!(
+                    arg.get_env().and_then(|e| e.to_str()),
+                    Some(twin.as_str()),
+                    "--{long} of {name}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `adit http`, `adit tls`, `adit tcp`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+const HOST_HELP: &str =
+    "One label for a name under the provider's zone, or a whole name of your own";
+
+/// How the edge is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// QUIC where UDP works, TCP where it does not
+    #[default]
+    Auto,
+    Quic,
+    Tcp,
+}
+
+/// Where the provider is and how to talk to it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct ProviderArgs {
+    /// The provider's control plane [default: the one of `adit login`, else the `adit dev` of this machine]
+    #[arg(long, value_name = "URL", env = "ADIT_SERVER", global = true)]
+    pub(crate) server: Option<String>,
+
+    /// Read a token from FILE, or from standard input if FILE is -; ADIT_TOKEN holds one as well
+    #[arg(long, value_name = "FILE", env = "ADIT_TOKEN_FILE", global = true)]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// PEM file with the CA of the provider, if it is not one that this system trusts
+    #[arg(long, value_name = "FILE", env = "ADIT_CA", global = true)]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// The data directory of the `adit dev` whose credential is used
+    #[arg(long, value_name = "DIR", env = "ADIT_DATA_DIR", global = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// How the origin is spoken to.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct OriginArgs {
+    /// What the origin sees as Host: `visitor` (the public name), `origin` (its own address) or a name
+    #[arg(long, value_name = "origin|visitor|VALUE", env = "ADIT_HOST_HEADER")]
+    pub(crate) host_header: Option<String>,
+
+    /// PEM file with the CA of an https:// origin
+    #[arg(long, value_name = "FILE", env = "ADIT_ORIGIN_CA")]
+    pub(crate) origin_ca: Option<PathBuf>,
+
+    /// Take any certificate of an https:// origin
+    #[arg(long, env = "ADIT_ORIGIN_INSECURE", conflicts_with = "origin_ca")]
+    pub(crate) origin_insecure: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConnectArgs {
+    #[command(flatten)]
+    pub(crate) provider: ProviderArgs,
+
+    /// How to reach the edge
+    #[arg(long, value_enum, default_value_t, env = "ADIT_TRANSPORT")]
+    pub(crate) transport: Transport,
+
+    /// Print events as JSON lines (docs/cli.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct HttpArgs {
+    /// A port (3000), host:port, http://, https:// or h2c:// URL, unix:PATH, or a directory
+    pub(crate) target: String,
+
+    #[arg(long, value_name = "LABEL|NAME", env = "ADIT_HOST", help = HOST_HELP)]
+    pub(crate) host: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) origin: OriginArgs,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TlsArgs {
+    /// A port (8443), host:port or unix:PATH where a TLS server listens
+    pub(crate) target: String,
+
+    #[arg(long, value_name = "LABEL|NAME", env = "ADIT_HOST", help = HOST_HELP)]
+    pub(crate) host: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TcpArgs {
+    /// A port (5432), host:port or unix:PATH
+    pub(crate) target: String,
+
+    /// The provider's port that visitors connect to [default: a free one, the same for the same target]
+    #[arg(long, value_name = "N", env = "ADIT_PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}

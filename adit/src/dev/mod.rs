@@ -1,0 +1,65 @@
+//! `adit dev`: store, control plane, edge and an agent, in one process on this machine.
+//!
+//! The parts are the ones that run apart elsewhere, and they meet here as they meet there: the agent dials the edge over
+//! QUIC or TCP, and asks the control plane over gRPC.
+
+mod access_log;
+mod account;
+mod certificates;
+mod listen;
+mod lock;
+mod ports;
+mod probes;
+mod provider;
+mod trust;
+
+use std::path::PathBuf;
+
+use model::Kind;
+
+use self::{lock::Lock, provider::Running};
+use crate::{
+    cli::{DevArgs, ProviderArgs, Transport},
+    failure::Failure,
+    output::{Event, Output},
+    places,
+    share::{self, ShareOptions},
+    signals,
+};
+
+pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
+    let mut output = Output::choose(args.json);
+    let result = dev(args, &mut output).await;
+    output.failed(&result);
+    result
+}
+
+async fn dev(args: DevArgs, output: &mut Output) -> Result<(), Failure> {
+    let data_dir = args.data_dir.clone().map_or_else(places::data_dir, Ok)?;
+    places::make_private_dir(&data_dir)?;
+    let mut lock = Lock::take(&data_dir)?;
+    let running = Running::start(&args, &data_dir).await?;
+    lock.announce(running.server())?;
+    output.show(&Event::Provider(running.about().clone()));
+    let stop = signals::stop_token();
+    let result = share::share(&share_options(args, data_dir), output, stop).await;
+    running.stop().await;
+    result
+}
+
+/// The share of `dev` itself goes the way that every other one goes.
+fn share_options(args: DevArgs, data_dir: PathBuf) -> ShareOptions {
+    ShareOptions {
+        kind: Kind::Http,
+        target: args.target,
+        host: args.host.map(|label| label.to_string()),
+        port: None,
+        origin: args.origin,
+        provider: ProviderArgs {
+            data_dir: Some(data_dir),
+            ..ProviderArgs::default()
+        },
+        transport: Transport::Auto,
+        json: args.json,
+    }
+}

@@ -1,0 +1,117 @@
+//! The events of docs/cli.md.
+
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub(crate) enum Event {
+    Provider(Provider),
+    Connecting {
+        edge: String,
+        transport: String,
+    },
+    Ready(Ready),
+    Visit(Visit),
+    Hint {
+        message: String,
+    },
+    Disconnected {
+        reason: String,
+        code: Option<u8>,
+        retry_ms: u64,
+    },
+    Stopped {
+        reason: String,
+    },
+    Error {
+        name: String,
+        exit: u8,
+        message: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Provider {
+    pub(crate) server: String,
+    pub(crate) edge: String,
+    pub(crate) http: Vec<String>,
+    pub(crate) https: Vec<String>,
+    pub(crate) admin: String,
+    pub(crate) ca: PathBuf,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) zone: String,
+    /// What a person should know and no program needs: a port that moved.
+    #[serde(skip)]
+    pub(crate) notes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Ready {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) urls: Vec<String>,
+    pub(crate) target: String,
+    pub(crate) edge: String,
+    pub(crate) session: String,
+    pub(crate) transport: String,
+    pub(crate) rtt_ms: Option<f64>,
+    pub(crate) why: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Visit {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    pub(crate) ms: u64,
+    pub(crate) up: u64,
+    pub(crate) down: u64,
+}
+
+/// An event with the time at which it is printed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stamped<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    time: u64,
+}
+
+impl<'a> Stamped<'a> {
+    pub(crate) fn now(event: &'a Event) -> Self {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            event,
+            time: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_flat_object() {
+        let event = Event::Disconnected {
+            reason: "gone".into(),
+            code: None,
+            retry_ms: 500,
+        };
+        let json = serde_json::to_value(Stamped {
+            event: &event,
+            time: 7,
+        })
+        .unwrap();
+        let expected = serde_json::json!(
+            {"event": "disconnected", "reason": "gone", "code": null, "retry_ms": 500, "time": 7}
+        );
+        assert_eq!(json, expected);
+    }
+}

@@ -1,0 +1,88 @@
+//! What a sharing command prints: a live status on a terminal, plain lines in a pipe, JSON on request.
+//!
+//! Standard output carries the events of docs/cli.md in one of three forms; the log goes to standard error.
+
+mod event;
+mod json;
+mod live;
+mod plain;
+mod text;
+
+use std::io::{IsTerminal, stdout};
+
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
+
+pub(crate) use self::event::{Event, Provider, Ready, Visit};
+use self::{json::Json, live::Live, plain::Plain};
+use crate::failure::Failure;
+
+/// One of the three forms.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Live(Live),
+    Plain(Plain),
+    Json(Json),
+}
+
+impl Output {
+    pub(crate) fn choose(json: bool) -> Self {
+        if json {
+            Self::Json(Json)
+        } else if stdout().is_terminal() {
+            Self::Live(Live::default())
+        } else {
+            Self::Plain(Plain::default())
+        }
+    }
+
+    pub(crate) fn show(&mut self, event: &Event) {
+        match self {
+            Self::Live(live) => live.show(event),
+            Self::Plain(plain) => plain.show(event),
+            Self::Json(json) => json.show(event),
+        }
+    }
+
+    /// Tells of a failure those who read events; people read it from standard error.
+    pub(crate) fn failed(&mut self, result: &Result<(), Failure>) {
+        if let Err(failure) = result {
+            let (name, exit) = (failure.exit().name().to_owned(), failure.exit() as u8);
+            self.show(&Event::Error {
+                name,
+                exit,
+                message: failure.to_string(),
+            });
+        }
+    }
+
+    /// Redraws what changes without an event: round trip and byte counts.
+    pub(crate) fn tick(&mut self, numbers: Numbers) {
+        if let Self::Live(live) = self {
+            live.tick(numbers);
+        }
+    }
+}
+
+/// What changes all the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Numbers {
+    pub(crate) rtt_ms: Option<f64>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) streams: u64,
+}
+
+/// Starts the log on standard error. `RUST_LOG` wins over `-v`.
+pub(crate) fn start_log(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug,h2=info,hyper=info,quinn=info,rustls=info",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(BoxMakeWriter::new(std::io::stderr))
+        .init();
+}

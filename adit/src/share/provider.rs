@@ -1,0 +1,199 @@
+//! Calls to a control plane.
+
+use proto::v1::{
+    self, accounts_client::AccountsClient, edges_client::EdgesClient,
+    endpoints_client::EndpointsClient, keys_client::KeysClient, provider_client::ProviderClient,
+    tokens_client::TokensClient,
+};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    transport::Channel,
+};
+use zeroize::Zeroizing;
+
+use crate::failure::{Exit, Failure, OrFail};
+
+/// A control plane and how to be known to it.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    server: String,
+    channel: Channel,
+    roots: RootCertStore,
+    bearer: Option<MetadataValue<Ascii>>,
+}
+
+impl Provider {
+    /// `ca` is PEM; the system's roots are trusted besides it.
+    pub(crate) async fn connect(
+        server: &str,
+        ca: Option<&str>,
+        api_key: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let roots = roots(ca)?;
+        let channel = agent::channel(server, roots.clone()).or_fail(Exit::Usage, server)?;
+        let bearer = api_key.map(|key| {
+            let text = Zeroizing::new(format!("Bearer {key}"));
+            let mut value: MetadataValue<Ascii> = text
+                .parse()
+                .or_fail(Exit::Credential, "the API key is not one")?;
+            value.set_sensitive(true);
+            Ok(value)
+        });
+        Ok(Self {
+            server: server.to_owned(),
+            channel,
+            roots,
+            bearer: bearer.transpose()?,
+        })
+    }
+
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub(crate) const fn roots(&self) -> &RootCertStore {
+        &self.roots
+    }
+
+    pub(crate) async fn discover(&self) -> Result<v1::DiscoverResponse, Failure> {
+        let answer = ProviderClient::new(self.channel())
+            .discover(v1::DiscoverRequest {})
+            .await;
+        self.answer(answer)
+    }
+
+    pub(crate) async fn who_am_i(&self) -> Result<v1::Identity, Failure> {
+        self.answer(
+            AccountsClient::new(self.channel())
+                .who_am_i(self.request(v1::WhoAmIRequest {}))
+                .await,
+        )
+    }
+
+    pub(crate) async fn claim(&self, wish: v1::ClaimRequest) -> Result<v1::Endpoint, Failure> {
+        self.answer(
+            EndpointsClient::new(self.channel())
+                .claim(self.request(wish))
+                .await,
+        )
+    }
+
+    pub(crate) async fn endpoints(&self) -> Result<Vec<v1::Endpoint>, Failure> {
+        let answer = EndpointsClient::new(self.channel())
+            .list(self.request(v1::ListEndpointsRequest {}))
+            .await;
+        Ok(self.answer(answer)?.endpoints)
+    }
+
+    pub(crate) async fn release(&self, name: String) -> Result<(), Failure> {
+        let request = self.request(v1::ReleaseRequest { name });
+        self.answer(EndpointsClient::new(self.channel()).release(request).await)
+            .map(|_| ())
+    }
+
+    pub(crate) async fn issue(&self, wish: v1::IssueRequest) -> Result<v1::IssuedToken, Failure> {
+        self.answer(
+            TokensClient::new(self.channel())
+                .issue(self.request(wish))
+                .await,
+        )
+    }
+
+    pub(crate) async fn revoke(&self, what: v1::revoke_request::What) -> Result<(), Failure> {
+        let request = self.request(v1::RevokeRequest { what: Some(what) });
+        self.answer(TokensClient::new(self.channel()).revoke(request).await)
+            .map(|_| ())
+    }
+
+    pub(crate) async fn edges(&self) -> Result<Vec<v1::Edge>, Failure> {
+        Ok(self
+            .answer(
+                EdgesClient::new(self.channel())
+                    .list(self.request(v1::ListEdgesRequest {}))
+                    .await,
+            )?
+            .edges)
+    }
+
+    pub(crate) async fn keys(&self) -> Result<Vec<v1::SigningKey>, Failure> {
+        Ok(self
+            .answer(
+                KeysClient::new(self.channel())
+                    .list(self.request(v1::ListKeysRequest {}))
+                    .await,
+            )?
+            .keys)
+    }
+
+    pub(crate) async fn rotate_keys(&self) -> Result<Vec<v1::SigningKey>, Failure> {
+        Ok(self
+            .answer(
+                KeysClient::new(self.channel())
+                    .rotate(self.request(v1::RotateRequest {}))
+                    .await,
+            )?
+            .keys)
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(bearer) = &self.bearer {
+            request
+                .metadata_mut()
+                .insert("authorization", bearer.clone());
+        }
+        request
+    }
+
+    fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, Failure> {
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| self.failure(&status))
+    }
+
+    /// The one place where gRPC codes become exit codes.
+    fn failure(&self, status: &Status) -> Failure {
+        let said = status.message();
+        match status.code() {
+            Code::Unauthenticated => {
+                Failure::new(Exit::Credential, said).advise(format!("adit login {}", self.server))
+            }
+            Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::FailedPrecondition
+            | Code::NotFound
+            | Code::ResourceExhausted => Failure::new(Exit::Refused, said),
+            Code::InvalidArgument => Failure::new(Exit::Usage, said),
+            Code::Unavailable | Code::DeadlineExceeded | Code::Unknown => Failure::new(
+                Exit::Unreachable,
+                format!("the provider at {} cannot be reached: {said}", self.server),
+            )
+            .advise("is it running, and is the address right?"),
+            _ => Failure::new(Exit::Failed, format!("the provider failed: {said}")),
+        }
+    }
+}
+
+fn roots(ca: Option<&str>) -> Result<RootCertStore, Failure> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in ca
+        .into_iter()
+        .flat_map(|pem| CertificateDer::pem_slice_iter(pem.as_bytes()))
+    {
+        let certificate = certificate.or_fail(Exit::Usage, "the CA is not PEM")?;
+        roots
+            .add(certificate)
+            .or_fail(Exit::Usage, "the CA cannot be used")?;
+    }
+    Ok(roots)
+}
