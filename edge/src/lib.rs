@@ -1,1 +1,29 @@
-//! placeholder
+//! The edge: takes visitors and agents, and brings each visitor's bytes to the session that serves the name or port.
+//!
+//! A visit goes `listen` → `route` → `session` → the agent. What the edge knows is a watched copy of `public/`
+//! (`route::facts`); what it writes is one fact about itself and one about each session (`place`). It needs the store to
+//! learn of changes, never to serve a visit.
+
+mod access;
+mod bounds;
+mod certificate;
+mod config;
+mod connection;
+pub mod http;
+mod listen;
+mod metrics;
+mod place;
+mod route;
+mod server;
+mod session;
+
+pub use self::{
+    access::{Connection, ConnectionEnd, VisitLog},
+    certificate::{CertificateError, CertificateSource},
+    config::{Config, Limits, PlainHttp, PublicAddress, Reserved, ResetKey},
+    http::{AccessLog, End, Visit},
+    server::{Addresses, BindError, Edge, Parts, Readiness},
+};
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,6 @@ pub(super) enum Fault {
     Method,
     Coding,
     Unknown,
-    Forbidden,
     Misdirected,
     Offline,
     SlowVisitor,
@@ -43,7 +42,6 @@ impl Fault {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::Unknown => StatusCode::NOT_FOUND,
-            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::SlowVisitor => StatusCode::REQUEST_TIMEOUT,
             Self::OriginRefused | Self::OriginAborted | Self::OriginInvalid => {
@@ -62,7 +60,6 @@ impl Fault {
             Self::Method => "method-not-allowed",
             Self::Coding => "unknown-transfer-coding",
             Self::Unknown => "unknown-name",
-            Self::Forbidden => "forbidden",
             Self::Misdirected => "misdirected",
             Self::Offline => "offline",
             Self::SlowVisitor => "request-timeout",
@@ -80,7 +77,6 @@ impl Fault {
             Self::Method => "This method is not for tunnels",
             Self::Coding => "This transfer coding is unknown",
             Self::Unknown => "Nothing is shared under this name",
-            Self::Forbidden => "This name is not served here",
             Self::Misdirected => "Wrong connection for this name",
             Self::Offline => "Nobody is at home",
             Self::SlowVisitor => "The request took too long",
@@ -100,7 +96,6 @@ impl Fault {
             Self::Method => "CONNECT and TRACE end at the edge. Use another method.",
             Self::Coding => "Send the body chunked, or with its length.",
             Self::Unknown => "Check the spelling. If the name is yours, claim and share it first.",
-            Self::Forbidden => "The owner keeps this name to other regions or kinds of traffic.",
             Self::Misdirected => {
                 "Open a new connection for this name: this one was made for another."
             }
@@ -221,7 +216,7 @@ impl From<RouteError> for Fault {
         match error {
             RouteError::Unknown => Self::Unknown,
             RouteError::Offline => Self::Offline,
-            RouteError::Forbidden => Self::Forbidden,
+            RouteError::NotHttp => Self::Misdirected,
         }
     }
 }

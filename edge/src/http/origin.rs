@@ -63,8 +63,8 @@ pub enum RouteError {
     Unknown,
     #[error("no agent serves this name now")]
     Offline,
-    #[error("this name is not served here")]
-    Forbidden,
+    #[error("this name is not served over HTTP")]
+    NotHttp,
 }
 
 /// Why a stream to an origin failed.

@@ -10,7 +10,6 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// gRPC's own codes (doc/statuscodes.md of grpc/grpc).
 const DEADLINE_EXCEEDED: u8 = 4;
-const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const UNIMPLEMENTED: u8 = 12;
 const INTERNAL: u8 = 13;
@@ -43,7 +42,6 @@ const fn status(fault: Fault) -> u8 {
     match fault {
         Fault::Unknown | Fault::Method | Fault::Coding => UNIMPLEMENTED,
         Fault::Authority | Fault::Body => INTERNAL,
-        Fault::Forbidden => PERMISSION_DENIED,
         Fault::SlowVisitor => DEADLINE_EXCEEDED,
         Fault::Busy => RESOURCE_EXHAUSTED,
         Fault::Misdirected

@@ -19,13 +19,13 @@ async fn failing(target: Target) -> Bed {
 async fn every_failure_has_its_status_and_code() {
     let bed = bed()
         .dead("off.example", RouteError::Offline)
-        .dead("not.example", RouteError::Forbidden)
+        .dead("not.example", RouteError::NotHttp)
         .start()
         .await;
     for (host, status, code) in [
         ("nobody.example", "404 Not Found", "unknown-name"),
         ("off.example", "503 Service Unavailable", "offline"),
-        ("not.example", "403 Forbidden", "forbidden"),
+        ("not.example", "421 Misdirected Request", "misdirected"),
         ("127.0.0.1", "404 Not Found", "unknown-name"),
     ] {
         let answer = bed.ask(get(host)).await;

@@ -1,0 +1,68 @@
+//! The edge's own bounds, each with its reason; those of the protocol are in `tunnel::limits`, those that an operator may
+//! want to move in [`crate::Limits`].
+
+use std::time::Duration;
+
+/// Bytes of a ClientHello. With post-quantum key shares and every extension browsers know, they stay below 4 KiB.
+pub(crate) const CLIENT_HELLO: usize = 16 * 1024;
+/// From a connection's acceptance to the end of the TLS or QUIC handshake: four round trips over a bad satellite link.
+pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// From the handshake, or the last answer, to the end of a request's head, on the edge's own names.
+pub(crate) const HEADER_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of such a head: a tunnel's request is a few lines.
+pub(crate) const HEADER_BYTES: usize = 16 * 1024;
+
+/// How long a visitor waits for a session on a claimed name: an agent that reconnects is back within that, most times.
+pub(crate) const PLACEMENT_WAIT: Duration = Duration::from_secs(2);
+/// Visitors that wait so at once. Each holds a connection, and all are looked at whenever a session binds.
+pub(crate) const WAITING_VISITORS: usize = 2000;
+/// How long a hello waits for this edge's replica to learn of what the token names.
+pub(crate) const REPLICA_WAIT: Duration = Duration::from_secs(2);
+/// How long an answer to a refused hello may take to be read, before the connection is closed over it.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+/// How long the streams of a session that another has replaced may go on.
+pub(crate) const REPLACED_LINGER: Duration = Duration::from_secs(30);
+/// Control lines that wait for an agent to read them. One of all its binds may be answered and withdrawn at once.
+pub(crate) const OUTBOX: usize = 256;
+/// Visits that wait for the same; more are dropped.
+pub(crate) const VISITS: usize = 64;
+/// Sessions of one subject at one edge, unless its token allows fewer: a resumed one, its successor, and many replicas.
+pub(crate) const SESSIONS_PER_SUBJECT: usize = 128;
+
+/// Keys of one lease: all of them end in one revision, which watchers have to take in one piece.
+pub(crate) const LEASE_KEYS: usize = 5000;
+/// A crashed edge is believed to be there for at most that long.
+pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
+/// Three tries before a lease ends.
+pub(crate) const LEASE_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Placements written in one transaction, below the store's own bound.
+pub(crate) const PLACEMENTS_PER_COMMIT: usize = 100;
+/// Pauses between tries to write placements.
+pub(crate) const STORE_RETRY: (Duration, Duration) =
+    (Duration::from_millis(200), Duration::from_secs(10));
+/// How long the store may take for one step, and how long an edge that stops waits for it.
+pub(crate) const STORE_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const STORE_FAREWELL: Duration = Duration::from_secs(2);
+
+/// Certificates kept in memory. A certificate and its key take some 5 KiB.
+pub(crate) const CERTIFICATES: usize = 4096;
+/// After that a certificate is asked for anew, so that a renewed one comes into use.
+pub(crate) const CERTIFICATE_FRESH: Duration = Duration::from_secs(3600);
+/// A name without a certificate is not asked for again before that.
+pub(crate) const CERTIFICATE_RETRY: Duration = Duration::from_secs(5);
+/// How long one may take to come.
+pub(crate) const CERTIFICATE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Connections that wait in the system's queue for the edge to accept them.
+pub(crate) const BACKLOG: u32 = 1024;
+/// Pause after a failed accept: out of file descriptors, most likely, and spinning would not bring any.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pauses before a port that something else holds is tried again. It may be this edge itself, about to close it.
+pub(crate) const PORT_RETRY: (Duration, Duration) =
+    (Duration::from_millis(20), Duration::from_secs(5));
+/// How long an edge that stops waits for its agents to hear of it.
+pub(crate) const CLOSING: Duration = Duration::from_secs(1);
+/// How long the control plane's socket may take to answer a connection for a reserved name.
+pub(crate) const RESERVED_CONNECT: Duration = Duration::from_secs(3);
+/// Tries to find one free port number for TCP and UDP when any will do (port 0).
+pub(crate) const ANY_PORT_TRIES: usize = 20;

@@ -1,0 +1,135 @@
+//! A visitor's connection whose bytes are carried as they are: `tcp` endpoints, and `tls` ones behind their ClientHello.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use model::{Hostname, Kind};
+use socket2::SockRef;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
+use tunnel::StreamHead;
+
+use crate::{
+    access::{Connection, ConnectionEnd, VisitLog},
+    http::{Copied, OriginError, splice},
+    metrics::Metrics,
+    session::Holding,
+};
+
+/// Carries connections and writes them down.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    access: Arc<dyn VisitLog>,
+    metrics: Metrics,
+}
+
+/// One connection, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) kind: Kind,
+    /// What the visitor asked for by name.
+    pub(crate) host: Option<Hostname>,
+    /// What was read of it already.
+    pub(crate) first: Vec<u8>,
+}
+
+impl Carrier {
+    pub(crate) fn new(access: Arc<dyn VisitLog>, metrics: Metrics) -> Self {
+        Self { access, metrics }
+    }
+
+    /// Carries the connection to its end. What does not end well is reset, so that the visitor never takes it for whole.
+    pub(crate) async fn carry(&self, mut carried: Carried, holding: &Holding) {
+        let started = Instant::now();
+        let mut line = carried.line(Some(holding));
+        // Until it is known to be whole: this may be cut at any time.
+        reset_when_closed(&carried.stream);
+        let (copied, end) = exchange(&mut carried, holding, &line.connection).await;
+        if end == ConnectionEnd::Complete {
+            end_when_closed(&carried.stream);
+        }
+        line.end = end;
+        (line.up, line.down) = (copied.from_left, copied.from_right);
+        self.write_down(line, started.elapsed());
+    }
+
+    /// Nobody serves the endpoint. What becomes of the connection is for the caller.
+    pub(crate) fn offline(&self, carried: &Carried, waited: Duration) {
+        self.write_down(carried.line(None), waited);
+    }
+
+    fn write_down(&self, mut line: Connection, took: Duration) {
+        line.ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.metrics.connection(line.kind, line.end);
+        self.access.connection(&line);
+    }
+}
+
+impl Carried {
+    fn line(&self, holding: Option<&Holding>) -> Connection {
+        let bound = holding.map(|holding| &holding.bound);
+        Connection {
+            time: SystemTime::now().into(),
+            connection: format!("{:032x}", rand::random::<u128>()),
+            kind: self.kind,
+            visitor: self.peer.ip().to_canonical(),
+            host: self.host.clone(),
+            port: self.host.is_none().then(|| self.local.port()),
+            claim: bound.map(|bound| bound.claim.clone()),
+            account: bound.map(|bound| bound.account.clone()),
+            session: bound.map(|bound| bound.session.id.clone()),
+            end: ConnectionEnd::Offline,
+            ms: 0,
+            up: 0,
+            down: 0,
+        }
+    }
+}
+
+/// Closing the socket tells the peer of an abort.
+pub(crate) fn reset_when_closed(stream: &TcpStream) {
+    // Where it fails the socket is broken anyhow.
+    let _ = stream.set_zero_linger();
+}
+
+/// Closing the socket lets what was written arrive.
+fn end_when_closed(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(None);
+}
+
+async fn exchange(carried: &mut Carried, holding: &Holding, id: &str) -> (Copied, ConnectionEnd) {
+    let mut head = StreamHead::new(carried.peer, carried.local, holding.bound.id);
+    head.authority = carried.host.as_ref().map(ToString::to_string);
+    head.unique_id = Some(id.as_bytes().to_vec());
+    let mut origin = match holding.bound.open(head).await {
+        Ok(origin) => origin,
+        Err(error) => return (Copied::default(), error.into()),
+    };
+    let first = std::mem::take(&mut carried.first);
+    if let Err(error) = origin.write_all(&first).await {
+        return (Copied::default(), OriginError::of(&error).into());
+    }
+    let (mut copied, result) = splice(&mut carried.stream, &mut origin).await;
+    copied.from_left += first.len() as u64;
+    let end = match result {
+        Ok(()) => ConnectionEnd::Complete,
+        Err(error) => OriginError::of(&error).into(),
+    };
+    (copied, end)
+}
+
+impl From<OriginError> for ConnectionEnd {
+    fn from(error: OriginError) -> Self {
+        match error {
+            OriginError::Refused => Self::Refused,
+            OriginError::Timeout => Self::Timeout,
+            OriginError::Limit => Self::Limit,
+            OriginError::Aborted | OriginError::Gone => Self::Aborted,
+        }
+    }
+}

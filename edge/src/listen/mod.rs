@@ -1,0 +1,156 @@
+//! Where visitors and agents come in. Each listener binds first, then accepts until it is told to stop.
+
+mod client_hello;
+mod own;
+mod plain;
+pub(crate) mod quic;
+mod replay;
+pub(crate) mod sockets;
+mod strangers;
+pub(crate) mod tcp;
+mod tls;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) use self::strangers::Strangers;
+use crate::{
+    PlainHttp,
+    bounds::ACCEPT_PAUSE,
+    certificate::Certificates,
+    connection::Carrier,
+    http,
+    metrics::{Hit, Metrics},
+    route::Router,
+    session::Desk,
+};
+
+/// What all listeners share.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) router: Arc<Router>,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) certificates: Certificates,
+    pub(crate) carrier: Carrier,
+    pub(crate) http: Arc<http::Shared>,
+    pub(crate) plain_http: PlainHttp,
+    pub(crate) visitors: Arc<Semaphore>,
+    pub(crate) strangers: Arc<Strangers>,
+    pub(crate) metrics: Metrics,
+    pub(crate) stages: Stages,
+}
+
+/// The steps of stopping, and the tasks that they are for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stages {
+    /// No new visitors; those who are there finish what they began.
+    pub(crate) leaving: CancellationToken,
+    /// Whatever is left is cut.
+    pub(crate) cut: CancellationToken,
+    pub(crate) visitors: TaskTracker,
+    pub(crate) sessions: TaskTracker,
+}
+
+/// One of the visitors that may be here at a time.
+#[derive(Debug)]
+pub(crate) struct VisitorSlot {
+    _permit: OwnedSemaphorePermit,
+    metrics: Metrics,
+}
+
+/// Which listener a connection came in by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Door {
+    Tls,
+    Plain,
+    Port,
+}
+
+impl Front {
+    /// Accepts until the edge is leaving, or `closed` is cancelled.
+    pub(crate) async fn accept(
+        self: Arc<Self>,
+        listener: TcpListener,
+        door: Door,
+        closed: CancellationToken,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.stages.leaving.cancelled() => return,
+                () = closed.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.admit(stream, peer, door),
+                Err(error) => {
+                    self.metrics.accept_failures.inc();
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, door: Door) {
+        let Some(slot) = self.visitor() else {
+            // Dropped at once: with as many visitors there is no memory for politeness.
+            self.metrics.hit(Hit::Visitors);
+            return;
+        };
+        let Ok(local) = stream.local_addr() else {
+            return;
+        };
+        // Only costs time when it fails.
+        let _ = stream.set_nodelay(true);
+        let (front, cut) = (self.clone(), self.stages.cut.clone());
+        let arrival = Arrival {
+            stream,
+            peer,
+            local,
+            slot,
+        };
+        self.stages.visitors.spawn(async move {
+            cut.run_until_cancelled_owned(front.serve(arrival, door))
+                .await;
+        });
+    }
+
+    async fn serve(self: Arc<Self>, arrival: Arrival, door: Door) {
+        match door {
+            Door::Tls => tls::serve(self, arrival).await,
+            Door::Plain => plain::serve(self, arrival).await,
+            Door::Port => tcp::serve(self, arrival).await,
+        }
+    }
+
+    fn visitor(&self) -> Option<VisitorSlot> {
+        let permit = self.visitors.clone().try_acquire_owned().ok()?;
+        self.metrics.visitors.inc();
+        Some(VisitorSlot {
+            _permit: permit,
+            metrics: self.metrics.clone(),
+        })
+    }
+}
+
+/// A connection that was just accepted.
+#[derive(Debug)]
+struct Arrival {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    slot: VisitorSlot,
+}
+
+impl Drop for VisitorSlot {
+    fn drop(&mut self) {
+        self.metrics.visitors.dec();
+    }
+}

@@ -1,0 +1,225 @@
+//! The TLS port: who is asked for decides who ends TLS, and what is spoken behind it.
+
+use std::sync::Arc;
+
+use model::{HostPattern, Hostname, Kind};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{
+    Arrival, Front,
+    client_hello::{self, PeekError, Peeked},
+    own,
+    replay::Replay,
+};
+use crate::{
+    bounds::HANDSHAKE_WITHIN,
+    certificate::{Speaks, Wanted},
+    connection::Carried,
+    http::{self, TlsInfo, VisitorConnection},
+    metrics::Hit,
+    route::{Claimed, Place},
+};
+
+/// Alerts (RFC 8446, section 6.2).
+const INTERNAL_ERROR: u8 = 80;
+const UNRECOGNIZED_NAME: u8 = 112;
+
+/// For people who typed `http://` with the port of `https://`.
+const NOT_PLAIN: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
+    This port speaks HTTPS: write https:// instead of http://\n";
+
+/// A connection whose ClientHello was seen.
+struct Greeted {
+    arrival: Arrival,
+    hello: Vec<u8>,
+    name: Hostname,
+    deadline: Instant,
+}
+
+pub(super) async fn serve(front: Arc<Front>, mut arrival: Arrival) {
+    let deadline = Instant::now() + HANDSHAKE_WITHIN;
+    let peeking = timeout_at(deadline, client_hello::peek(&mut arrival.stream)).await;
+    let (hello, name) = match peeking {
+        Ok(Ok(Peeked {
+            bytes,
+            name: Some(name),
+        })) => (bytes, name),
+        Ok(Ok(Peeked { name: None, .. })) => return unknown(&front, arrival.stream).await,
+        Ok(Err(error)) => return malformed(&front, arrival.stream, error).await,
+        Err(_) => return front.metrics.hit(Hit::HandshakeTime),
+    };
+    let place = front.router.place(&name);
+    let greeted = Greeted {
+        arrival,
+        hello,
+        name,
+        deadline,
+    };
+    match place {
+        Place::Own => greeted.own(front).await,
+        Place::Reserved => {
+            let wanted = Wanted {
+                name: HostPattern::Exact(greeted.name.clone()),
+                claim: None,
+                speaks: Speaks::Http,
+            };
+            greeted.http(front, wanted).await;
+        }
+        Place::Claimed(claimed) => greeted.claimed(front, claimed).await,
+        Place::Unknown => unknown(&front, greeted.arrival.stream).await,
+    }
+}
+
+impl Greeted {
+    async fn claimed(self, front: Arc<Front>, claimed: Claimed) {
+        match (claimed.kind, claimed.name.host()) {
+            (Kind::Http, Some(pattern)) => {
+                let wanted = Wanted {
+                    name: pattern.clone(),
+                    claim: Some(claimed.claim.clone()),
+                    speaks: Speaks::Http,
+                };
+                self.http(front, wanted).await;
+            }
+            (Kind::Tls, _) => self.pass_through(front, &claimed).await,
+            _ => unknown(&front, self.arrival.stream).await,
+        }
+    }
+
+    /// The edge speaks HTTP with the visitor.
+    async fn http(self, front: Arc<Front>, wanted: Wanted) {
+        let (peer, local, sni) = (self.arrival.peer, self.arrival.local, self.name.clone());
+        let covers = vec![wanted.name.clone()];
+        let Some((stream, _slot)) = self.terminate(&front, wanted).await else {
+            return;
+        };
+        let alpn = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        let tls = Some(TlsInfo {
+            sni: Some(sni),
+            alpn,
+            covers,
+        });
+        let visitor = VisitorConnection { peer, local, tls };
+        http::serve(
+            stream,
+            visitor,
+            front.http.clone(),
+            front.stages.leaving.clone(),
+        )
+        .await;
+    }
+
+    /// An agent, or someone curious.
+    async fn own(self, front: Arc<Front>) {
+        let peer = self.arrival.peer;
+        let Some(stranger) = front.strangers.take(peer.ip()) else {
+            return alert(self.arrival.stream, INTERNAL_ERROR).await;
+        };
+        let wanted = Wanted {
+            name: HostPattern::Exact(self.name.clone()),
+            claim: None,
+            speaks: Speaks::Upgrade,
+        };
+        if let Some((stream, slot)) = self.terminate(&front, wanted).await {
+            own::serve(front, stream, peer, (slot, stranger)).await;
+        }
+    }
+
+    /// TLS ends at the agent's side; the edge only carries.
+    async fn pass_through(self, front: Arc<Front>, claimed: &Claimed) {
+        let Self {
+            arrival,
+            hello,
+            name,
+            ..
+        } = self;
+        let started = Instant::now();
+        let holding = front.router.host(&name, claimed).await;
+        let Arrival {
+            stream,
+            peer,
+            local,
+            slot: _slot,
+        } = arrival;
+        let host = Some(name);
+        let carried = Carried {
+            stream,
+            peer,
+            local,
+            kind: Kind::Tls,
+            host,
+            first: hello,
+        };
+        match holding {
+            Ok(holding) => front.carrier.carry(carried, &holding).await,
+            Err(_) => {
+                front.carrier.offline(&carried, started.elapsed());
+                alert(carried.stream, INTERNAL_ERROR).await;
+            }
+        }
+    }
+
+    /// Ends TLS here, in what is left of the handshake's time.
+    async fn terminate(
+        self,
+        front: &Front,
+        wanted: Wanted,
+    ) -> Option<(TlsStream<Replay<TcpStream>>, super::VisitorSlot)> {
+        let Arrival {
+            stream, slot, peer, ..
+        } = self.arrival;
+        let config = match front.certificates.config(wanted).await {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::warn!(%error, "a visitor gets no certificate");
+                alert(stream, INTERNAL_ERROR).await;
+                return None;
+            }
+        };
+        let handshake = TlsAcceptor::from(config).accept(Replay::new(self.hello, stream));
+        match timeout_at(self.deadline, handshake).await {
+            Ok(Ok(stream)) => return Some((stream, slot)),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, name = %self.name, %error, "a handshake fails")
+            }
+            Err(_) => front.metrics.hit(Hit::HandshakeTime),
+        }
+        None
+    }
+}
+
+/// No certificate is shown for a name that is nobody's, and none is made.
+async fn unknown(front: &Front, stream: TcpStream) {
+    front.metrics.unknown_names.inc();
+    alert(stream, UNRECOGNIZED_NAME).await;
+}
+
+async fn malformed(front: &Front, stream: TcpStream, error: PeekError) {
+    tracing::debug!(%error, "a connection to the TLS port is refused");
+    match error {
+        PeekError::Left | PeekError::Io(_) => {}
+        PeekError::TooLong => {
+            front.metrics.hit(Hit::ClientHello);
+            alert(stream, INTERNAL_ERROR).await;
+        }
+        PeekError::Plain => say(stream, NOT_PLAIN).await,
+        PeekError::NotTls { alert, .. } => say(stream, &alert).await,
+    }
+}
+
+async fn alert(stream: TcpStream, description: u8) {
+    // A fatal alert in a record of its own, in the clear (RFC 8446, section 5.1).
+    say(stream, &[21, 3, 3, 0, 2, 2, description]).await;
+}
+
+/// The last words on a connection. A few bytes always fit the socket's buffer, so nobody can hold this up.
+async fn say(mut stream: TcpStream, bytes: &[u8]) {
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+}

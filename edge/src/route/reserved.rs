@@ -1,0 +1,66 @@
+//! The provider's own names: the edge ends TLS and forwards HTTP and gRPC to the control plane's socket.
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use model::{HostPattern, Hostname, Kind};
+use tokio::{net::TcpStream, time::timeout};
+use tunnel::{
+    StreamHead,
+    message::{OriginProtocol, Visit},
+};
+
+use crate::{
+    bounds::RESERVED_CONNECT,
+    http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool},
+};
+
+#[derive(Debug)]
+pub(super) struct ReservedEndpoint {
+    terms: Terms,
+    pool: Pool,
+    to: SocketAddr,
+}
+
+impl ReservedEndpoint {
+    pub(super) fn new(name: Hostname, to: SocketAddr) -> Self {
+        let terms = Terms {
+            pattern: HostPattern::Exact(name),
+            kind: Kind::Http,
+            claim: None,
+            account: None,
+            bind: 0,
+            // gRPC needs it, and what else is there speaks it as well.
+            protocol: OriginProtocol::H2c,
+            host_header: None,
+        };
+        Self {
+            terms,
+            pool: Pool::default(),
+            to,
+        }
+    }
+}
+
+#[async_trait]
+impl Endpoint for ReservedEndpoint {
+    fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The head stays here: the control plane is told by header fields who is asking.
+    async fn open(&self, _: StreamHead) -> Result<OriginIo, OriginError> {
+        let connecting = timeout(RESERVED_CONNECT, TcpStream::connect(self.to)).await;
+        let stream = connecting.map_err(|_| OriginError::Timeout)?;
+        let stream = stream.map_err(|_| OriginError::Refused)?;
+        // Only costs time when it fails.
+        let _ = stream.set_nodelay(true);
+        Ok(Box::new(stream))
+    }
+
+    fn visited(&self, _: Visit) {}
+}

@@ -1,0 +1,314 @@
+//! Wires the edge: binds every socket first, then serves, and stops in the reverse order.
+
+mod leave;
+mod staleness;
+
+use std::{io, net::SocketAddr, ops::RangeInclusive, sync::Arc, time::SystemTime};
+
+use model::EdgeFact;
+use prometheus_client::registry::Registry;
+use store::{Replica, SharedStore, layout};
+use token::Expect;
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use self::staleness::Staleness;
+use crate::{
+    CertificateError, CertificateSource, Config, VisitLog,
+    certificate::Certificates,
+    connection::Carrier,
+    http,
+    listen::{
+        Door, Front, Stages, Strangers,
+        quic::{self, OwnCertificates, QuicError},
+        sockets, tcp,
+    },
+    metrics::Metrics,
+    place::Placer,
+    route::{Follow, Router},
+    session::{Desk, Sessions, Urls},
+};
+
+/// What an edge is given by whoever runs it.
+#[derive(Debug)]
+pub struct Parts {
+    pub store: SharedStore,
+    pub certificates: Arc<dyn CertificateSource>,
+    pub access: Arc<dyn VisitLog>,
+}
+
+/// Where the edge is bound. QUIC is on the addresses of `tls`.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    pub tls: Vec<SocketAddr>,
+    pub http: Vec<SocketAddr>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error("an edge needs a name of its own and an address for TLS")]
+    Incomplete,
+    #[error("the edge cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("the edge's own name: {0}")]
+    Certificate(#[from] CertificateError),
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// An edge whose sockets are bound, and which serves nobody yet.
+#[derive(Debug)]
+pub struct Edge {
+    addresses: Addresses,
+    listeners: Vec<(TcpListener, Door)>,
+    endpoints: Vec<quinn::Endpoint>,
+    own: Arc<OwnCertificates>,
+    front: Arc<Front>,
+    placer: Placer,
+    ports: RangeInclusive<u16>,
+    hosts: Vec<std::net::IpAddr>,
+    drain: std::time::Duration,
+    _stop_replica: DropGuard,
+}
+
+/// Whether the edge should be sent visitors: it has heard of the world at least once, and is not about to stop.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    facts: Arc<Replica<Follow>>,
+    draining: CancellationToken,
+}
+
+impl Readiness {
+    /// A store that is lost later changes nothing: every edge would lose it at the same time.
+    pub fn is_ready(&self) -> bool {
+        self.facts.is_synced() && !self.draining.is_cancelled()
+    }
+
+    /// Waits for the first word from the store.
+    pub async fn synced(&self) -> bool {
+        self.facts.synced().await
+    }
+}
+
+impl Edge {
+    pub async fn bind(
+        config: Config,
+        parts: Parts,
+        registry: &mut Registry,
+    ) -> Result<Self, BindError> {
+        let first = config.names.first().ok_or(BindError::Incomplete)?.clone();
+        let own = OwnCertificates::load(config.names.clone(), parts.certificates.clone()).await?;
+        let (addresses, listeners, endpoints) = bind_sockets(&config, &own)?;
+        let tls_port = addresses.tls.first().ok_or(BindError::Incomplete)?.port();
+        let urls = Urls {
+            https_port: config.public.https_port.unwrap_or(tls_port),
+            host: first.to_string(),
+        };
+        let fact = edge_fact(&config, &urls);
+        let registry = registry.sub_registry_with_prefix("adit_edge");
+        let metrics = Metrics::register(registry);
+        let sessions = Arc::new(Sessions::new(config.limits.sessions, metrics.clone()));
+        let stop_replica = CancellationToken::new();
+        let follow = Follow::new(sessions.clone());
+        let facts = Replica::start(
+            parts.store.clone(),
+            layout::public(),
+            follow,
+            stop_replica.clone(),
+        );
+        registry.register_collector(Box::new(Staleness::new(facts.clone())));
+        let placer = Placer::new(parts.store.clone(), sessions.clone(), fact, metrics.clone());
+        let http_metrics = http::HttpMetrics::register(registry);
+        let (ports, hosts, drain) = (
+            config.tcp_ports.clone(),
+            config.tcp_hosts.clone(),
+            config.limits.drain,
+        );
+        let desk = desk(
+            &config,
+            urls,
+            facts.clone(),
+            sessions.clone(),
+            metrics.clone(),
+        );
+        let front = front(&config, parts, desk, metrics, http_metrics)?;
+        Ok(Self {
+            addresses,
+            listeners,
+            endpoints,
+            own,
+            front,
+            placer,
+            ports,
+            hosts,
+            drain,
+            _stop_replica: stop_replica.drop_guard(),
+        })
+    }
+
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    pub fn readiness(&self) -> Readiness {
+        Readiness {
+            facts: self.front.desk.facts.clone(),
+            draining: self.front.desk.draining.clone(),
+        }
+    }
+
+    /// Serves until `stop` is cancelled, then lets go of agents and visitors, and returns when all are gone or their time
+    /// is over.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self {
+            listeners,
+            endpoints,
+            own,
+            front,
+            placer,
+            ports,
+            hosts,
+            drain,
+            ..
+        } = self;
+        let (work, placed) = (TaskTracker::new(), CancellationToken::new());
+        for (listener, door) in listeners {
+            work.spawn(
+                front
+                    .clone()
+                    .accept(listener, door, CancellationToken::new()),
+            );
+        }
+        for endpoint in &endpoints {
+            work.spawn(quic::accept(front.clone(), endpoint.clone()));
+        }
+        work.spawn(tcp::follow(front.clone(), ports, hosts));
+        let renewing = front.stages.leaving.clone();
+        work.spawn(async move { renewing.run_until_cancelled(own.keep_fresh()).await });
+        let placing = TaskTracker::new();
+        placing.spawn(placer.run(front.desk.draining.clone(), placed.clone()));
+        // Cancelled also when this future is dropped, so that no task outlives it.
+        let _cut = front.stages.cut.clone().drop_guard();
+        let _leaving = front.stages.leaving.clone().drop_guard();
+        let _placed = placed.clone().drop_guard();
+
+        stop.cancelled().await;
+        leave::leave(&front, drain).await;
+        placed.cancel();
+        placing.close();
+        placing.wait().await;
+        leave::close(&endpoints).await;
+        work.close();
+        work.wait().await;
+    }
+}
+
+type Sockets = (Addresses, Vec<(TcpListener, Door)>, Vec<quinn::Endpoint>);
+
+fn bind_sockets(config: &Config, own: &Arc<OwnCertificates>) -> Result<Sockets, BindError> {
+    let mut addresses = Addresses {
+        tls: Vec::new(),
+        http: Vec::new(),
+    };
+    let (mut listeners, mut endpoints) = (Vec::new(), Vec::new());
+    for address in &config.tls {
+        let failed = |error| BindError::Listen(*address, error);
+        let (listener, socket) = sockets::tcp_and_udp(*address).map_err(failed)?;
+        addresses.tls.push(listener.local_addr().map_err(failed)?);
+        listeners.push((listener, Door::Tls));
+        endpoints.push(
+            quic::endpoint(socket, own.clone(), config.reset_key.as_ref()).map_err(|error| {
+                match error {
+                    QuicError::Socket(error) => failed(error),
+                    QuicError::Tls(error) => error.into(),
+                }
+            })?,
+        );
+    }
+    for address in &config.http {
+        let failed = |error| BindError::Listen(*address, error);
+        let listener = sockets::tcp(*address).map_err(failed)?;
+        addresses.http.push(listener.local_addr().map_err(failed)?);
+        listeners.push((listener, Door::Plain));
+    }
+    Ok((addresses, listeners, endpoints))
+}
+
+fn edge_fact(config: &Config, urls: &Urls) -> EdgeFact {
+    let url = config
+        .public
+        .url
+        .clone()
+        .unwrap_or_else(|| match urls.https_port {
+            443 => format!("https://{}", urls.host),
+            port => format!("https://{}:{port}", urls.host),
+        });
+    EdgeFact {
+        id: config.id.clone(),
+        region: config.region.clone(),
+        url,
+        draining: false,
+        started: SystemTime::now().into(),
+    }
+}
+
+fn desk(
+    config: &Config,
+    urls: Urls,
+    facts: Arc<Replica<Follow>>,
+    sessions: Arc<Sessions>,
+    metrics: Metrics,
+) -> Arc<Desk> {
+    Arc::new(Desk {
+        edge: config.id.clone(),
+        region: config.region.clone(),
+        ports: config.tcp_ports.clone(),
+        expect: Expect {
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+        },
+        urls,
+        facts,
+        sessions,
+        metrics,
+        draining: CancellationToken::new(),
+    })
+}
+
+fn front(
+    config: &Config,
+    parts: Parts,
+    desk: Arc<Desk>,
+    metrics: Metrics,
+    http_metrics: http::HttpMetrics,
+) -> Result<Arc<Front>, rustls::Error> {
+    let limits = &config.limits;
+    let (facts, sessions) = (desk.facts.clone(), desk.sessions.clone());
+    let router = Arc::new(Router::new(config, facts, sessions, metrics.clone()));
+    let strangers = Strangers::new(
+        limits.strangers,
+        limits.strangers_per_address,
+        metrics.clone(),
+    );
+    let http = http::Shared {
+        routes: router.clone(),
+        access: parts.access.clone(),
+        metrics: http_metrics,
+        limits: limits.http,
+    };
+    Ok(Arc::new(Front {
+        router,
+        desk,
+        certificates: Certificates::new(parts.certificates, metrics.clone())?,
+        carrier: Carrier::new(parts.access, metrics.clone()),
+        http: Arc::new(http),
+        plain_http: config.plain_http,
+        visitors: Arc::new(Semaphore::new(limits.visitors)),
+        strangers: Arc::new(strangers),
+        metrics,
+        stages: Stages::default(),
+    }))
+}

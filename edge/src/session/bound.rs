@@ -1,0 +1,116 @@
+//! An endpoint as one session has bound it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::{AccountId, ClaimId, EndpointName, Kind};
+use tokio_util::sync::CancellationToken;
+use tunnel::{StreamHead, message::Visit};
+
+use super::{admit::Allowed, handle::SessionHandle, origin_stream::OriginStream};
+use crate::{
+    http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool},
+    metrics::Metrics,
+};
+
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) id: u32,
+    pub(crate) name: EndpointName,
+    pub(crate) kind: Kind,
+    pub(crate) claim: ClaimId,
+    /// The name that was claimed: the own one, or a wildcard above it.
+    pub(crate) granted_as: EndpointName,
+    pub(crate) account: AccountId,
+    pub(crate) session: Arc<SessionHandle>,
+    /// The endpoint was taken from the session, and its streams with it.
+    pub(super) cut: CancellationToken,
+    metrics: Metrics,
+}
+
+/// What the table gives to a visitor.
+#[derive(Clone, Debug)]
+pub(crate) struct Holding {
+    pub(crate) bound: Arc<Bound>,
+    /// For `http` endpoints.
+    pub(crate) http: Option<Arc<HttpEndpoint>>,
+}
+
+/// An `http` endpoint, with the upstream connections that are its own.
+#[derive(Debug)]
+pub(crate) struct HttpEndpoint {
+    bound: Arc<Bound>,
+    terms: Terms,
+    pool: Pool,
+}
+
+impl Holding {
+    pub(super) fn new(allowed: Allowed, session: Arc<SessionHandle>, metrics: Metrics) -> Self {
+        let terms = terms(&allowed);
+        let bound = Arc::new(Bound {
+            id: allowed.id,
+            name: allowed.name,
+            kind: allowed.kind,
+            claim: allowed.claim,
+            granted_as: allowed.granted_as,
+            account: allowed.account,
+            session,
+            cut: CancellationToken::new(),
+            metrics,
+        });
+        let http = terms.map(|terms| {
+            let pool = Pool::default();
+            Arc::new(HttpEndpoint {
+                bound: bound.clone(),
+                terms,
+                pool,
+            })
+        });
+        Self { bound, http }
+    }
+}
+
+impl Bound {
+    /// A stream to the origin. `head.bind` is filled in here.
+    pub(crate) async fn open(&self, mut head: StreamHead) -> Result<OriginStream, OriginError> {
+        head.bind = self.id;
+        let opened = self.session.open(&head).await?;
+        Ok(OriginStream::new(
+            opened,
+            self.cut.clone(),
+            self.metrics.clone(),
+        ))
+    }
+}
+
+fn terms(allowed: &Allowed) -> Option<Terms> {
+    let pattern = allowed.name.host().filter(|_| allowed.kind == Kind::Http)?;
+    Some(Terms {
+        pattern: pattern.clone(),
+        kind: allowed.kind,
+        claim: Some(allowed.claim.clone()),
+        account: Some(allowed.account.clone()),
+        bind: allowed.id,
+        protocol: allowed.protocol,
+        host_header: allowed.host_header.clone(),
+    })
+}
+
+#[async_trait]
+impl Endpoint for HttpEndpoint {
+    fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    async fn open(&self, head: StreamHead) -> Result<OriginIo, OriginError> {
+        Ok(Box::new(self.bound.open(head).await?))
+    }
+
+    fn visited(&self, visit: Visit) {
+        self.bound.session.visit(visit);
+    }
+}

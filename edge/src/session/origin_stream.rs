@@ -1,0 +1,147 @@
+//! A stream to an origin without the protocol's status byte: who reads sees the origin's bytes, or why there are none.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep_until},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tunnel::{Code, Stream, StreamReset, TransportError};
+
+use crate::{
+    http::OriginError,
+    metrics::{Hit, Metrics},
+};
+
+/// A stream whose head is sent.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) stream: Stream,
+    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) deadline: Instant,
+}
+
+#[derive(Debug)]
+pub(crate) struct OriginStream {
+    stream: Stream,
+    answer: Answer,
+    cut: CancellationToken,
+    when_cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    metrics: Metrics,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// The agent's word on the stream.
+#[derive(Debug)]
+enum Answer {
+    Awaited(Pin<Box<Sleep>>),
+    Accepted,
+    Failed(OriginError),
+}
+
+impl OriginStream {
+    /// `cut` aborts it.
+    pub(super) fn new(opened: Opened, cut: CancellationToken, metrics: Metrics) -> Self {
+        Self {
+            stream: opened.stream,
+            answer: Answer::Awaited(Box::pin(sleep_until(opened.deadline))),
+            when_cut: Box::pin(cut.clone().cancelled_owned()),
+            cut,
+            metrics,
+            _slot: opened.slot,
+        }
+    }
+
+    fn fail<T>(&mut self, error: OriginError, code: Code) -> Poll<io::Result<T>> {
+        self.answer = Answer::Failed(error);
+        self.stream.reset(code);
+        Poll::Ready(Err(io::Error::other(error)))
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let deadline = match &mut self.answer {
+            Answer::Accepted => return Poll::Ready(Ok(())),
+            Answer::Failed(error) => return Poll::Ready(Err(io::Error::other(*error))),
+            Answer::Awaited(deadline) => deadline,
+        };
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            Poll::Pending => {
+                ready!(deadline.as_mut().poll(cx));
+                self.metrics.hit(Hit::StatusTime);
+                self.fail(OriginError::Timeout, Code::Timeout)
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(explained(error))),
+            Poll::Ready(Ok(())) => match buffer.filled().first() {
+                Some(0) => {
+                    self.answer = Answer::Accepted;
+                    Poll::Ready(Ok(()))
+                }
+                Some(code) => self.fail(Code::of_stream((*code).into()).into(), Code::Aborted),
+                None => self.fail(OriginError::Aborted, Code::Aborted),
+            },
+        }
+    }
+}
+
+impl AsyncRead for OriginStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.cut.is_cancelled() {
+            return this.fail(OriginError::Gone, Code::Aborted);
+        }
+        let read = match this.poll_answer(cx) {
+            Poll::Ready(Ok(())) => {
+                let stream = Pin::new(&mut this.stream);
+                stream.poll_read(cx, buf).map_err(explained)
+            }
+            other => other,
+        };
+        if read.is_pending() && this.when_cut.as_mut().poll(cx).is_ready() {
+            return this.fail(OriginError::Gone, Code::Aborted);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for OriginStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        stream.poll_write(cx, bytes).map_err(explained)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx).map_err(explained)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream = Pin::new(&mut self.stream);
+        stream.poll_shutdown(cx).map_err(explained)
+    }
+}
+
+/// The same failure in the words of [`OriginError`].
+fn explained(error: io::Error) -> io::Error {
+    if TransportError::of(&error).is_some() {
+        return io::Error::new(error.kind(), OriginError::Gone);
+    }
+    match StreamReset::of(&error) {
+        Some(reset) => io::Error::new(error.kind(), OriginError::from(reset.code)),
+        None => error,
+    }
+}

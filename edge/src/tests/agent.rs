@@ -1,0 +1,126 @@
+//! An agent of a few lines over either binding.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncWriteExt, ReadHalf, WriteHalf},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+use tunnel::{
+    Code, ControlReader, ControlWriter, Stream, StreamHead, Transport, TransportError,
+    TransportKind,
+    message::{AgentMessage, EdgeMessage, ErrorMessage, Hello, Welcome},
+    quic, upgrade,
+};
+
+use super::bed::{Bed, EDGE, within};
+
+pub(crate) const BOTH: [TransportKind; 2] = [TransportKind::Quic, TransportKind::Tcp];
+
+pub(crate) struct Agent {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) welcome: Welcome,
+    reader: ControlReader<ReadHalf<Stream>>,
+    writer: ControlWriter<WriteHalf<Stream>>,
+    _endpoint: Option<quinn::Endpoint>,
+}
+
+pub(crate) struct Connected {
+    pub(crate) transport: Arc<dyn Transport>,
+    endpoint: Option<quinn::Endpoint>,
+}
+
+/// A connection that has said nothing yet.
+pub(crate) async fn connect(bed: &Bed, kind: TransportKind) -> Connected {
+    let address = bed.tls();
+    match kind {
+        TransportKind::Quic => {
+            let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+            let config = quic::client_config(bed.ca.client(&[])).unwrap();
+            let transport = within(quic::connect(&endpoint, address, EDGE, config))
+                .await
+                .unwrap();
+            Connected {
+                transport: Arc::new(transport),
+                endpoint: Some(endpoint),
+            }
+        }
+        TransportKind::Tcp => {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let connector = TlsConnector::from(Arc::new(bed.ca.client(&[b"http/1.1"])));
+            let name = ServerName::try_from(EDGE).unwrap();
+            let tls = within(connector.connect(name, stream)).await.unwrap();
+            let authority = format!("{EDGE}:{}", address.port());
+            let transport = within(upgrade::connect(tls, &authority, address))
+                .await
+                .unwrap();
+            Connected {
+                transport: Arc::new(transport),
+                endpoint: None,
+            }
+        }
+    }
+}
+
+impl Agent {
+    pub(crate) async fn join(
+        bed: &Bed,
+        kind: TransportKind,
+        hello: Hello,
+    ) -> Result<Self, ErrorMessage> {
+        let Connected {
+            transport,
+            endpoint,
+        } = connect(bed, kind).await;
+        let (read, write) = tokio::io::split(transport.open().await.unwrap());
+        let (mut reader, mut writer) = (ControlReader::new(read), ControlWriter::new(write));
+        writer.send(&AgentMessage::Hello(hello)).await.unwrap();
+        let first = within(reader.next()).await.unwrap();
+        match first {
+            Some(EdgeMessage::Welcome(welcome)) => Ok(Self {
+                transport,
+                welcome,
+                reader,
+                writer,
+                _endpoint: endpoint,
+            }),
+            Some(EdgeMessage::Error(error)) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn say(&mut self, message: AgentMessage) {
+        self.writer.send(&message).await.unwrap();
+    }
+
+    pub(crate) async fn hear(&mut self) -> EdgeMessage {
+        within(self.reader.next())
+            .await
+            .unwrap()
+            .expect("the control stream has ended")
+    }
+
+    /// The next stream of the edge, without an answer to it.
+    pub(crate) async fn stream(&self) -> (StreamHead, Stream) {
+        let mut stream = within(self.transport.accept()).await.unwrap();
+        let head = within(StreamHead::read(&mut stream)).await.unwrap();
+        (head, stream)
+    }
+
+    pub(crate) async fn accept(&self) -> (StreamHead, Stream) {
+        let (head, mut stream) = self.stream().await;
+        stream.write_all(&[0]).await.unwrap();
+        stream.flush().await.unwrap();
+        (head, stream)
+    }
+
+    /// How the edge ends the session.
+    pub(crate) async fn ended(&self) -> Code {
+        match within(self.transport.closed()).await {
+            TransportError::Closed { code, .. } => code,
+            other => panic!("{other:?}"),
+        }
+    }
+}

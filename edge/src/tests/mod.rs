@@ -1,0 +1,10 @@
+//! The whole edge on loopback, with agents of a few lines over both bindings and a store in memory.
+
+pub(crate) mod agent;
+pub(crate) mod bed;
+pub(crate) mod ca;
+mod names;
+mod ports;
+mod sessions;
+mod strangers;
+mod trust;
