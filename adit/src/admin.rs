@@ -23,7 +23,7 @@ struct Answer {
 
 pub(crate) async fn run(args: AdminArgs) -> Result<(), Failure> {
     let access = credentials::find(&args.provider)?;
-    let provider = Provider::connect(access.server(), access.ca(), access.api_key()).await?;
+    let provider = Provider::connect(access.server(), access.ca(), access.api_key())?;
     let answer = match args.command {
         AdminCommand::Endpoint(command) => endpoint(&provider, command).await?,
         AdminCommand::Token(command) => token(&provider, command).await?,
@@ -128,9 +128,9 @@ fn revoked(what: RevokeArgs) -> Result<What, Failure> {
     } = what;
     token_id
         .map(What::TokenId)
-        .or(grant.map(What::Grant))
-        .or(claim.map(What::Claim))
-        .or(account.map(What::Account))
+        .or_else(|| grant.map(What::Grant))
+        .or_else(|| claim.map(What::Claim))
+        .or_else(|| account.map(What::Account))
         .ok_or_else(|| Failure::new(Exit::Usage, "say what is to be revoked"))
 }
 

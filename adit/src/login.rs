@@ -39,8 +39,7 @@ pub(crate) async fn run(args: LoginArgs) -> Result<(), Failure> {
         api_key: Zeroizing::new(key.to_owned()),
         ca,
     };
-    let account = Provider::connect(&kept.server, kept.ca.as_deref(), Some(key))
-        .await?
+    let account = Provider::connect(&kept.server, kept.ca.as_deref(), Some(key))?
         .who_am_i()
         .await?;
     let dir = places::config_dir()?;

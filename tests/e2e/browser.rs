@@ -155,10 +155,14 @@ fn two_names_share_one_connection_and_a_third_is_misdirected() {
     let url = format!("https://one.shop.adit.test:{port}/");
     let ca = dev.data_dir().join("ca.pem");
     let dom = page_of(chromium(home.path(), &[&ca, &bank_ca], &url));
-    for part in ["from one", "from two", "from the bank"] {
-        assert!(dom.contains(part), "no {part:?} in {dom}");
-    }
     let log = fs::read_to_string(dev.data_dir().join("access.log")).unwrap();
+    for part in ["from one", "from two", "from the bank"] {
+        assert!(
+            dom.contains(part),
+            "no {part:?} in {dom}; visits: {log}; bank: {:?}",
+            server.stderr()
+        );
+    }
     assert!(
         log.lines().any(|line| line.contains("\"status\":421")),
         "nothing was misdirected: {log}"

@@ -113,8 +113,7 @@ fn a_killed_agent_is_no_clean_end_for_a_download() {
 }
 
 #[test]
-fn udp_that_is_dropped_in_silence_leaves_tcp() {
-    // Nothing answers on UDP here: the provider's UDP port is taken over by a socket that only swallows.
+fn a_transport_that_was_asked_for_is_used_and_quic_comes_first() {
     let dev = Dev::start(&[]);
     let share = dev.share(&["http", "127.0.0.1:9", "--transport", "tcp"]);
     assert_eq!(share.ready["transport"], "tcp");

@@ -13,7 +13,7 @@ fn unary_trailers_and_bidirectional_streams_cross() {
         // One share is told that the origin speaks HTTP/2, the other finds out.
         for target in [format!("h2c://127.0.0.1:{port}"), port.to_string()] {
             let share = dev.share(&["http", &target, "--transport", transport]);
-            let host = format!("{}", share.name());
+            let host = share.name();
             let output = run(python("grpc_client.py").args([
                 &host,
                 &dev.https_port().to_string(),

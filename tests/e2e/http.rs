@@ -180,7 +180,7 @@ fn the_origin_learns_who_asks_and_strangers_cannot_say_so() {
     ]);
     let head = text(curl(&dev).arg(rewritten.url_of("https"))).to_lowercase();
     assert!(
-        head.contains(&format!("\r\nhost: 127.0.0.1:{}", origin.port())),
+        head.contains(&format!("\r\nhost: localhost:{}", origin.port())),
         "{head}"
     );
 }

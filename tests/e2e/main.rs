@@ -1,5 +1,11 @@
 //! The whole system as its users meet it: the real binary, and clients and origins that we did not write.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod browser;
 mod command_line;
 mod faults;

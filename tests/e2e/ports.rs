@@ -42,7 +42,7 @@ fn a_half_closed_visitor_still_gets_its_answer() {
     let origin = Origin::start(|mut stream| {
         let mut question = Vec::new();
         stream.read_to_end(&mut question).unwrap();
-        write!(stream, "{} bytes\n", question.len()).unwrap();
+        writeln!(stream, "{} bytes", question.len()).unwrap();
     });
     let dev = Dev::start(&[]);
     for transport in TRANSPORTS {

@@ -1,5 +1,11 @@
 //! Starts the real binary and the real programs around it, waits for what they say, and leaves nothing behind.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
 mod dev;
 mod origin;
 mod process;

@@ -23,6 +23,8 @@ pub fn adit() -> Command {
         path.display()
     );
     let mut command = Command::new(path);
+    // Relative paths in commands are those of the README.
+    command.current_dir(root_of_repository());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADIT_")) {
         command.env_remove(name);
     }

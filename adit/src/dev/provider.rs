@@ -8,7 +8,9 @@ use std::{
 };
 
 use control_plane::{Config as ControlConfig, ControlPlane, DevCa};
-use edge::{Config as EdgeConfig, Edge, Limits, Parts, PlainHttp, PublicAddress, Reserved};
+use edge::{
+    Config as EdgeConfig, Edge, Limits, Parts, PlainHttp, PublicAddress, Reserved, ResetKey,
+};
 use model::Hostname;
 use prometheus_client::registry::Registry;
 use store::{Embedded, Envelope, KeyEncryptionKey, SharedStore, StoreError};
@@ -51,6 +53,7 @@ struct Base {
     page: Hostname,
     edge_name: Hostname,
     edge_in_zone: Hostname,
+    reset_key: ResetKey,
     listening: Listening,
 }
 
@@ -158,6 +161,7 @@ impl Base {
             page,
             edge_name,
             edge_in_zone,
+            reset_key: load_reset_key(&data_dir.join("quic.key"))?,
             listening,
         })
     }
@@ -205,6 +209,7 @@ impl Base {
             public: PublicAddress::default(),
             issuer: issuer.to_owned(),
             audience,
+            reset_key: Some(self.reset_key.clone()),
             limits: Limits {
                 drain: DRAIN,
                 ..Limits::default()
@@ -249,6 +254,19 @@ async fn open_store(path: &Path) -> Result<Embedded, Failure> {
         };
         Failure::new(exit, error)
     })
+}
+
+/// 32 random bytes, made at the first start.
+fn load_reset_key(path: &Path) -> Result<ResetKey, Failure> {
+    if !path.exists() {
+        places::write_private(path, &rand::random::<[u8; 32]>())?;
+    }
+    let bytes = std::fs::read(path).or_fail(Exit::Failed, path.display())?;
+    let key = bytes
+        .try_into()
+        .map_err(|_| Failure::new(Exit::Failed, format!("{} is not a key", path.display())));
+    key.map(ResetKey::new)
+        .map_err(|failure| failure.advise("delete it: a new one is made"))
 }
 
 fn texts(chosen: &Chosen) -> Vec<String> {

@@ -19,8 +19,8 @@ use crate::failure::Failure;
 /// One of the three forms.
 #[derive(Debug)]
 pub(crate) enum Output {
-    Live(Live),
-    Plain(Plain),
+    Live(Box<Live>),
+    Plain(Box<Plain>),
     Json(Json),
 }
 
@@ -29,9 +29,9 @@ impl Output {
         if json {
             Self::Json(Json)
         } else if stdout().is_terminal() {
-            Self::Live(Live::default())
+            Self::Live(Box::default())
         } else {
-            Self::Plain(Plain::default())
+            Self::Plain(Box::default())
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) async fn share(
 ) -> Result<(), Failure> {
     let target = origin::target(options)?;
     let access = credentials::find(&options.provider)?;
-    let provider = Provider::connect(access.server(), access.ca(), access.api_key()).await?;
+    let provider = Provider::connect(access.server(), access.ca(), access.api_key())?;
     let about = provider.discover().await?;
     origin::refuse_own_ports(&target, &about.own_ports)?;
     let prepared = origin::prepare(target, options).await?;

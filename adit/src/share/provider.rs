@@ -29,7 +29,7 @@ pub(crate) struct Provider {
 
 impl Provider {
     /// `ca` is PEM; the system's roots are trusted besides it.
-    pub(crate) async fn connect(
+    pub(crate) fn connect(
         server: &str,
         ca: Option<&str>,
         api_key: Option<&str>,
