@@ -1,6 +1,6 @@
 //! How sessions and streams end, over a connection in memory.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
@@ -64,6 +64,31 @@ async fn what_was_written_before_a_close_arrives() {
     assert_eq!(cause(control.write(b"x").await), MuxError::ClosedHere);
     assert_eq!(client.closed().await, MuxError::ClosedHere);
     tokio::join!(client.finished(), server.finished());
+}
+
+#[tokio::test]
+async fn who_waits_hears_of_the_end() {
+    let (client, server) = pair();
+    let (mut full, _unread) = streams(&client, &server).await;
+    let (mut silent, _mute) = streams(&client, &server).await;
+    // Tasks of their own: who waits beside another is woken with it.
+    let writing = tokio::spawn(async move { full.write_all(&[0; MIB]).await });
+    let reading = tokio::spawn(async move { silent.read_u8().await });
+    let client = Arc::new(client);
+    let acceptor = Arc::clone(&client);
+    let accepting = tokio::spawn(async move { acceptor.accept().await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    server.close(Code::Replaced);
+    let replaced = MuxError::Closed(Code::Replaced);
+    let waited = async { tokio::try_join!(writing, reading, accepting).unwrap() };
+    let (wrote, read, accepted) = timeout(Duration::from_secs(10), waited).await.unwrap();
+    assert_eq!(
+        (cause(wrote), cause(read)),
+        (replaced.clone(), replaced.clone())
+    );
+    assert_eq!(accepted.unwrap_err(), replaced);
 }
 
 #[tokio::test]
