@@ -1,6 +1,6 @@
 //! `tcp` endpoints: what goes in at one end comes out at the other, and so does how it ends.
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, time::Duration};
 
 use model::Kind;
 use tokio::{
@@ -237,4 +237,22 @@ async fn a_session_has_as_many_streams_as_its_token_says() {
     bed.log.lines(2).await;
     let _third = bed.visit_port().await;
     agent.accept().await;
+}
+
+#[tokio::test]
+async fn what_is_left_when_the_edge_stops_is_reset() {
+    let mut bed = Bed::start_with(|config| config.limits.drain = Duration::from_millis(100)).await;
+    let port = bed.claim_port().await;
+    let agent = Agent::join(&bed, BOTH[0], bed.hello(&[&port]).await)
+        .await
+        .unwrap();
+    let mut visitor = bed.visit_port().await;
+    let (_, mut stream) = agent.accept().await;
+    stream.write_all(b"half").await.unwrap();
+    let mut half = [0; 4];
+    within(visitor.read_exact(&mut half)).await.unwrap();
+    bed.stop().await;
+    let error = to_end(&mut visitor).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(bed.log.lines(1).await[0].end, ConnectionEnd::Aborted);
 }

@@ -304,31 +304,6 @@ async fn many_binds_come_in_several_lines() {
 }
 
 #[tokio::test]
-async fn an_edge_that_stops_says_so_and_takes_its_placements_back() {
-    for kind in BOTH {
-        let mut bed = Bed::start().await;
-        let port = bed.claim_port().await;
-        let mut agent = Agent::join(&bed, kind, bed.hello(&[&port]).await)
-            .await
-            .unwrap();
-        bed.placements(|all| all.len() == 1).await;
-        let mut visitor = bed.visit_port().await;
-        let (_, mut stream) = agent.accept().await;
-        bed.stop.cancel();
-        assert!(matches!(agent.hear().await, EdgeMessage::Drain(_)));
-        stream.write_all(b"the rest").await.unwrap();
-        stream.shutdown().await.unwrap();
-        visitor.shutdown().await.unwrap();
-        let mut rest = String::new();
-        within(visitor.read_to_string(&mut rest)).await.unwrap();
-        assert_eq!(rest, "the rest", "what was begun is finished");
-        bed.stop().await;
-        assert_eq!(agent.ended().await, Code::Draining, "{kind}");
-        bed.placements(<[_]>::is_empty).await;
-    }
-}
-
-#[tokio::test]
 async fn visits_are_told_to_those_who_asked() {
     let bed = Bed::start().await;
     let host = bed
