@@ -96,6 +96,12 @@ fn find(bytes: &[u8]) -> Option<Server> {
         .map(|(_, server)| *server)
 }
 
+/// What a response that comes in these pieces says; for fuzz targets.
+pub fn scan_all<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Server> {
+    let mut scanner = Scanner::new();
+    pieces.into_iter().find_map(|piece| scanner.scan(piece))
+}
+
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, setting) = match self {

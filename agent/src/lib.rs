@@ -47,3 +47,9 @@ pub use source::{
 };
 pub use status::{Phase, Status};
 pub use tunnel_handle::Tunnel;
+
+/// Readers of strangers' bytes, for the fuzz targets of this workspace; not part of the API.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::hint::scan_all;
+}

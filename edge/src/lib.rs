@@ -25,5 +25,11 @@ pub use self::{
     server::{Addresses, BindError, Edge, Parts, Readiness},
 };
 
+/// Readers of strangers' bytes, for the fuzz targets of this workspace; not part of the API.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::listen::is_client_hello;
+}
+
 #[cfg(test)]
 mod tests;

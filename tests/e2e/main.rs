@@ -10,6 +10,7 @@ mod browser;
 mod command_line;
 mod faults;
 mod grpc;
+mod hostile;
 mod http;
 mod load;
 mod ports;

@@ -64,6 +64,19 @@ pub(super) async fn peek<I: AsyncRead + Unpin>(io: &mut I) -> Result<Peeked, Pee
     }
 }
 
+/// Whether what comes in these pieces is a whole ClientHello; for fuzz targets.
+pub fn is_client_hello<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let mut peek = Peek::new();
+    for piece in pieces {
+        match peek.push(piece) {
+            Ok(None) => {}
+            Ok(Some(_)) => return true,
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
 /// The server name of a whole ClientHello.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ServerName(pub(super) Option<Hostname>);

@@ -19,6 +19,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::client_hello::is_client_hello;
 pub(crate) use self::strangers::Strangers;
 use crate::{
     PlainHttp,
