@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bounds {
     pub(crate) endpoints: Counter,
+    pub(crate) revoked_ids: Counter,
 }
 
 impl Metrics {
@@ -38,6 +39,11 @@ impl Metrics {
             "bound_endpoints",
             "Claims refused because an account has all it may have",
             bounds,
+        );
+        registry.register(
+            "bound_revoked_ids",
+            "Revocations refused because as many ids are revoked as may be",
+            metrics.bounds.revoked_ids.clone(),
         );
         metrics
     }

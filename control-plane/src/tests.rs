@@ -549,3 +549,34 @@ async fn the_development_ca_survives_a_restart_and_issues_exact_leaves() {
     assert!(check("shop.localhost").is_ok());
     assert!(check("other.localhost").is_err() && check("a.shop.localhost").is_err());
 }
+
+#[tokio::test]
+async fn accounts_cannot_make_edges_remember_any_number_of_ids() {
+    use crate::core::MAX_REVOKED_IDS;
+    use model::{Revocation, RevocationFact};
+    use store::{Transaction, Value};
+    let provider = start().await;
+    let ids: Vec<_> = (0..MAX_REVOKED_IDS).collect();
+    for part in ids.chunks(store::MAX_OPERATIONS) {
+        let transaction = part.iter().fold(Transaction::new(), |transaction, n| {
+            let revoked = Revocation::Token(format!("tok_{n}").parse().unwrap());
+            let key = layout::revocation(&revoked);
+            let until = now().plus(Duration::from_secs(3600));
+            let fact = RevocationFact {
+                revoked,
+                at: now(),
+                until,
+            };
+            transaction.put(key, Value::json(&fact).unwrap())
+        });
+        let _ = provider.store.commit(transaction).await.unwrap();
+    }
+    let more = |key: &str| {
+        let what = v1::revoke_request::What::TokenId("tok_more".into());
+        with_key(v1::RevokeRequest { what: Some(what) }, key)
+    };
+    let mut tokens = TokensClient::new(provider.channel.clone());
+    let refused = tokens.revoke(more(&provider.owner)).await.unwrap_err();
+    assert_eq!(reason(&refused), (Code::ResourceExhausted, "too-many"));
+    tokens.revoke(more(&provider.admin)).await.unwrap();
+}

@@ -17,6 +17,8 @@ use store::{Envelope, SharedStore};
 
 pub(crate) use self::accounts::Account;
 pub(crate) use self::keys::KeyRing;
+#[cfg(test)]
+pub(crate) use self::revoke::MAX_REVOKED_IDS;
 pub use self::{
     accounts::CreatedKey,
     issue::{IssueWish, Issued},

@@ -16,6 +16,10 @@ const MARGIN: Duration = Duration::from_secs(24 * 3600);
 /// How far tokens may be dated ahead because of revocations: half of what edges tolerate, the rest is for clocks.
 const MAX_AHEAD: Duration = Duration::from_secs(LEEWAY.as_secs() / 2);
 
+/// Tokens and grants that may be revoked by id at a time, except by administrators. Every edge keeps each of them in
+/// memory, in some 200 bytes.
+pub(crate) const MAX_REVOKED_IDS: usize = 10_000;
+
 impl Core {
     /// Refuses tokens that were issued until now, and cuts their sessions. Ids of tokens and grants are 120 random bits that
     /// only their holders know, which is why knowing one is enough; claims and accounts must be one's own.
@@ -27,7 +31,10 @@ impl Core {
     ) -> Result<(), ControlError> {
         let at = match &revoked {
             // An id is never given again, so a moment that is surely after the issue does.
-            Revocation::Token(_) | Revocation::Grant(_) => now.plus(LEEWAY),
+            Revocation::Token(_) | Revocation::Grant(_) => {
+                self.must_have_room_for_ids(caller).await?;
+                now.plus(LEEWAY)
+            }
             Revocation::Account(account) => {
                 caller.must_own(account)?;
                 self.moment_after_revocations(account, now).await?
@@ -57,6 +64,23 @@ impl Core {
             .await?;
         self.metrics.revocations.inc();
         Ok(())
+    }
+
+    /// Nobody can tell whether an id was ever given out, so accounts could make edges remember any number of them.
+    async fn must_have_room_for_ids(&self, caller: &Caller) -> Result<(), ControlError> {
+        let (facts, _) =
+            store::list::<RevocationFact>(&*self.store, &layout::revocations()).await?;
+        let is_id = |fact: &RevocationFact| {
+            matches!(fact.revoked, Revocation::Token(_) | Revocation::Grant(_))
+        };
+        if caller.admin || facts.iter().filter(|(_, fact)| is_id(fact)).count() < MAX_REVOKED_IDS {
+            return Ok(());
+        }
+        self.metrics.bounds.revoked_ids.inc();
+        Err(ControlError::new(
+            ErrorCode::TooMany,
+            "too many tokens and grants are revoked by id: revoke the claim or the account instead",
+        ))
     }
 
     /// Now, or the second after the last revocation that touches all tokens of an account or of one of its claims. Times
