@@ -8,6 +8,7 @@ mod config;
 mod core;
 mod dev_ca;
 mod error;
+mod listen;
 mod metrics;
 mod server;
 mod web;

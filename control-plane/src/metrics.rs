@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
 pub(crate) struct Bounds {
     pub(crate) endpoints: Counter,
     pub(crate) revoked_ids: Counter,
+    pub(crate) connections: Counter,
 }
 
 impl Metrics {
@@ -44,6 +45,11 @@ impl Metrics {
             "bound_revoked_ids",
             "Revocations refused because as many ids are revoked as may be",
             metrics.bounds.revoked_ids.clone(),
+        );
+        registry.register(
+            "bound_connections",
+            "Connections refused because as many are open as may be",
+            metrics.bounds.connections.clone(),
         );
         metrics
     }

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Config, ControlError, Core, api, metrics::Metrics, web};
+use crate::{Config, ControlError, Core, api, listen, metrics::Metrics, web};
 
 /// Between two looks at what is due: keys to rotate, revocations to forget.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -88,13 +88,8 @@ impl ControlPlane {
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         for listener in self.listeners {
-            let served = axum::serve(listener, self.routes.clone())
-                .with_graceful_shutdown(stop.clone().cancelled_owned());
-            tasks.spawn(async move {
-                if let Err(error) = served.await {
-                    tracing::error!(%error, "the control plane has stopped listening");
-                }
-            });
+            let (routes, metrics) = (self.routes.clone(), self.core.metrics.clone());
+            tasks.spawn(listen::serve(listener, routes, metrics, stop.clone()));
         }
         tasks.spawn(keep_house(self.core, stop));
         tasks.close();

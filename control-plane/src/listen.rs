@@ -1,0 +1,96 @@
+//! Takes connections of HTTP/1.1 and h2c, so many and so slow and no more.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::metrics::Metrics;
+
+/// Connections at a time: edges and agents need one each, and each costs some 40 KiB.
+const MAX_CONNECTIONS: usize = 4096;
+/// For a connection's first byte, and for the head of a request.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Calls at a time on one connection.
+const MAX_CALLS: u32 = 128;
+/// Finds peers that went away without a word.
+const PING: Duration = Duration::from_secs(30);
+/// How long calls may go on when the process stops.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// Pause after a failed accept: out of file descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` is cancelled and the connections are gone.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let (places, tasks) = (
+        Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        TaskTracker::new(),
+    );
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match (accepted, places.clone().try_acquire_owned()) {
+            (Ok((stream, _)), Ok(place)) => {
+                let (routes, stop) = (routes.clone(), stop.clone());
+                tasks.spawn(async move {
+                    connection(stream, routes, stop).await;
+                    drop(place);
+                });
+            }
+            (Ok(_), Err(_)) => {
+                metrics.bounds.connections.inc();
+            }
+            (Err(error), _) => {
+                tracing::warn!(%error, "a connection cannot be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken) {
+    let first_byte = timeout(HEAD_WITHIN, stream.readable());
+    if !matches!(stop.run_until_cancelled(first_byte).await, Some(Ok(Ok(())))) {
+        return;
+    }
+    // Calls are small, and wait for one another.
+    let _ = stream.set_nodelay(true);
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_CALLS)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    let mut served = pin!(served);
+    let result = tokio::select! {
+        result = &mut served => result,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            timeout(LEAVE_WITHIN, served).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection to the control plane failed");
+    }
+}
