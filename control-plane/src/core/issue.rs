@@ -3,8 +3,7 @@
 use std::{fmt, time::Duration};
 
 use model::{
-    AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, Revision, TokenId,
-    UnixTime,
+    AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, TokenId, UnixTime,
 };
 use store::layout;
 use token::{Claims, Expect, Revocations, Token};
@@ -165,15 +164,6 @@ impl Core {
         all.into_iter()
             .for_each(|(_, fact)| revocations.insert(fact));
         Ok(revocations)
-    }
-
-    /// The revision of the newest commit, for whoever wants to know whether a replica has caught up.
-    pub async fn revision(&self) -> Result<Revision, ControlError> {
-        Ok(self
-            .store
-            .read(&store::Range::from(&layout::edges()), None, 1)
-            .await?
-            .revision)
     }
 }
 

@@ -68,12 +68,15 @@ impl Core {
 
     /// Nobody can tell whether an id was ever given out, so accounts could make edges remember any number of them.
     async fn must_have_room_for_ids(&self, caller: &Caller) -> Result<(), ControlError> {
+        if caller.admin {
+            return Ok(());
+        }
         let (facts, _) =
             store::list::<RevocationFact>(&*self.store, &layout::revocations()).await?;
         let is_id = |fact: &RevocationFact| {
             matches!(fact.revoked, Revocation::Token(_) | Revocation::Grant(_))
         };
-        if caller.admin || facts.iter().filter(|(_, fact)| is_id(fact)).count() < MAX_REVOKED_IDS {
+        if facts.iter().filter(|(_, fact)| is_id(fact)).count() < MAX_REVOKED_IDS {
             return Ok(());
         }
         self.metrics.bounds.revoked_ids.inc();
