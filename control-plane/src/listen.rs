@@ -21,6 +21,10 @@ use crate::metrics::Metrics;
 const MAX_CONNECTIONS: usize = 4096;
 /// For a connection's first byte, and for the head of a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// The start of HTTP/2 (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Between two looks at a preface that comes in parts, which no client of ours sends.
+const PREFACE_PAUSE: Duration = Duration::from_millis(20);
 /// Calls at a time on one connection.
 const MAX_CALLS: u32 = 128;
 /// Finds peers that went away without a word.
@@ -64,8 +68,8 @@ pub(crate) async fn serve(
 }
 
 async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken) {
-    let first_byte = timeout(HEAD_WITHIN, stream.readable());
-    if !matches!(stop.run_until_cancelled(first_byte).await, Some(Ok(Ok(())))) {
+    let beginning = timeout(HEAD_WITHIN, has_begun(&stream));
+    if !matches!(stop.run_until_cancelled(beginning).await, Some(Ok(true))) {
         return;
     }
     // Calls are small, and wait for one another.
@@ -92,5 +96,18 @@ async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken) 
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection to the control plane failed");
+    }
+}
+
+/// Waits until the version of HTTP can be told, which hyper would do without a limit in time; false when the peer leaves.
+async fn has_begun(stream: &TcpStream) -> bool {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        match stream.peek(&mut start).await {
+            Ok(0) | Err(_) => return false,
+            Ok(n) if n == PREFACE.len() || start[..n] != PREFACE[..n] => return true,
+            // Part of the preface: what is there already would be seen again at once.
+            Ok(_) => sleep(PREFACE_PAUSE).await,
+        }
     }
 }
