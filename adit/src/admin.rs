@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{
-        AdminArgs, AdminCommand, EdgeCommand, EndpointCommand, KeyCommand, RevokeArgs, TokenCommand,
+        AdminArgs, AdminCommand, ApiKeyCommand, EdgeCommand, EndpointCommand, KeyCommand,
+        RevokeArgs, TokenCommand,
     },
     credentials,
     failure::{Exit, Failure},
@@ -30,6 +31,7 @@ pub(crate) async fn run(args: AdminArgs) -> Result<(), Failure> {
         AdminCommand::Edge(EdgeCommand::List) => edges(&provider.edges().await?),
         AdminCommand::Key(KeyCommand::List) => keys(&provider.keys().await?),
         AdminCommand::Key(KeyCommand::Rotate) => keys(&provider.rotate_keys().await?),
+        AdminCommand::ApiKey(command) => api_key(&provider, command).await?,
     };
     answer.print(args.json);
     Ok(())
@@ -114,6 +116,38 @@ async fn token(provider: &Provider, command: TokenCommand) -> Result<Answer, Fai
             Ok(Answer {
                 json: json!({"revoked": true}),
                 rows: vec![vec!["revoked".into()]],
+            })
+        }
+    }
+}
+
+async fn api_key(provider: &Provider, command: ApiKeyCommand) -> Result<Answer, Failure> {
+    match command {
+        ApiKeyCommand::Create {
+            role,
+            account,
+            name,
+        } => {
+            let account = match account {
+                Some(account) => account,
+                None => provider.who_am_i().await?.account,
+            };
+            let wish = v1::CreateApiKeyRequest {
+                account,
+                name,
+                role: proto::role_to_proto(role).into(),
+            };
+            let made = provider.create_api_key(wish).await?;
+            Ok(Answer {
+                json: json!({"id": made.id, "secret": made.secret, "role": role}),
+                rows: vec![vec![made.secret]],
+            })
+        }
+        ApiKeyCommand::Revoke { id } => {
+            provider.revoke_api_key(id.clone()).await?;
+            Ok(Answer {
+                json: json!({"revoked": id}),
+                rows: vec![vec![format!("revoked {id}")]],
             })
         }
     }

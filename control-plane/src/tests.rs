@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
-use model::{Kind, UnixTime};
+use model::{Kind, Role, UnixTime};
 use prometheus_client::registry::Registry;
 use proto::v1::{self, endpoints_client::EndpointsClient, tokens_client::TokensClient};
 use store::{Embedded, Envelope, KeyEncryptionKey, SharedStore, layout};
@@ -45,10 +45,10 @@ async fn start() -> Provider {
     tokio::spawn(plane.run(stop.clone()));
     let now = UnixTime::from(std::time::SystemTime::now());
     let mut keys = Vec::new();
-    for admin in [true, false] {
+    for role in [Role::Admin, Role::Member] {
         let account = core.create_account("someone", now).await.unwrap();
         keys.push(
-            core.create_api_key(&account, "key", admin, now)
+            core.create_api_key(&account, "key", role, now)
                 .await
                 .unwrap()
                 .secret
@@ -382,7 +382,7 @@ async fn wrong_keys_are_all_refused_alike() {
     let key = v1::CreateApiKeyRequest {
         account: made.id,
         name: "k".into(),
-        admin: false,
+        role: v1::Role::Member.into(),
     };
     let key = accounts
         .create_api_key(with_key(key, &provider.admin))

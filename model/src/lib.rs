@@ -9,6 +9,7 @@ mod hostname;
 mod ids;
 mod region;
 mod revision;
+mod role;
 mod time;
 
 pub use endpoint::{Endpoint, EndpointName, EndpointNameError, Kind, KindError, Sharing};
@@ -20,4 +21,5 @@ pub use ids::{
 };
 pub use region::{Region, RegionError};
 pub use revision::Revision;
+pub use role::{Role, RoleError};
 pub use time::UnixTime;

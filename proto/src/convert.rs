@@ -1,6 +1,6 @@
 //! Between the contracts and the vocabulary. What comes from a peer is checked here, once.
 
-use model::{Endpoint, Kind, PlacementFact, Sharing};
+use model::{Endpoint, Kind, PlacementFact, Role, Sharing};
 
 use crate::v1;
 
@@ -32,6 +32,25 @@ pub fn sharing_from_proto(sharing: i32) -> Result<Sharing, ConversionError> {
         Ok(v1::Sharing::Unspecified | v1::Sharing::Exclusive) => Ok(Sharing::Exclusive),
         Ok(v1::Sharing::Replicas) => Ok(Sharing::Replicas),
         Err(_) => Err(ConversionError("sharing")),
+    }
+}
+
+pub fn role_from_proto(role: i32) -> Result<Role, ConversionError> {
+    match v1::Role::try_from(role) {
+        Ok(v1::Role::Unspecified | v1::Role::Member) => Ok(Role::Member),
+        Ok(v1::Role::Admin) => Ok(Role::Admin),
+        Ok(v1::Role::Edge) => Ok(Role::Edge),
+        Ok(v1::Role::Agent) => Ok(Role::Agent),
+        Err(_) => Err(ConversionError("role")),
+    }
+}
+
+pub fn role_to_proto(role: Role) -> v1::Role {
+    match role {
+        Role::Member => v1::Role::Member,
+        Role::Admin => v1::Role::Admin,
+        Role::Edge => v1::Role::Edge,
+        Role::Agent => v1::Role::Agent,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `adit admin …`: looking after a provider over gRPC.
 
-use model::{EndpointName, Kind};
+use model::{EndpointName, Kind, Role};
 
 use super::ProviderArgs;
 
@@ -31,6 +31,9 @@ pub(crate) enum AdminCommand {
     /// The provider's signing keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// API keys, with which people, programs and edges call the provider
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -104,4 +107,25 @@ pub(crate) enum KeyCommand {
     List,
     /// Publish a new signing key; it signs after the overlap
     Rotate,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ApiKeyCommand {
+    /// Make an API key and print it; it is shown this once
+    Create {
+        /// member (acts for its account), admin (looks after the provider) or edge (joins it)
+        #[arg(long, default_value_t)]
+        role: Role,
+        /// The account it is for, by id [default: one's own]
+        #[arg(long, value_name = "ACCOUNT")]
+        account: Option<String>,
+        /// What it is for, in your words
+        #[arg(long, default_value = "adit admin")]
+        name: String,
+    },
+    /// Refuse an API key from now on; its tokens live on until they end or are revoked
+    Revoke {
+        /// The id, key_…
+        id: String,
+    },
 }

@@ -9,7 +9,8 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     admin::{
-        AdminArgs, AdminCommand, EdgeCommand, EndpointCommand, KeyCommand, RevokeArgs, TokenCommand,
+        AdminArgs, AdminCommand, ApiKeyCommand, EdgeCommand, EndpointCommand, KeyCommand,
+        RevokeArgs, TokenCommand,
     },
     dev::DevArgs,
     share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},

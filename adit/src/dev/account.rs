@@ -3,6 +3,7 @@
 use std::{path::Path, time::SystemTime};
 
 use control_plane::{Core, DevCa};
+use model::Role;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -36,7 +37,7 @@ pub(super) async fn ensure(core: &Core, ca: &DevCa, data_dir: &Path) -> Result<(
             .or_fail(Exit::Failed, "the store")?,
     };
     let key = core
-        .create_api_key(&account, ACCOUNT, true, now)
+        .create_api_key(&account, ACCOUNT, Role::Admin, now)
         .await
         .or_fail(Exit::Failed, "the store")?;
     Credentials {

@@ -144,6 +144,28 @@ impl Provider {
             .keys)
     }
 
+    pub(crate) async fn create_api_key(
+        &self,
+        wish: v1::CreateApiKeyRequest,
+    ) -> Result<v1::CreatedApiKey, Failure> {
+        let request = self.request(wish);
+        self.answer(
+            AccountsClient::new(self.channel())
+                .create_api_key(request)
+                .await,
+        )
+    }
+
+    pub(crate) async fn revoke_api_key(&self, id: String) -> Result<(), Failure> {
+        let request = self.request(v1::RevokeApiKeyRequest { id });
+        self.answer(
+            AccountsClient::new(self.channel())
+                .revoke_api_key(request)
+                .await,
+        )
+        .map(|_| ())
+    }
+
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(bearer) = &self.bearer {

@@ -1,5 +1,6 @@
 //! Accounts and their API keys.
 
+use model::Role;
 use proto::v1;
 use tonic::{Request, Response, Status};
 
@@ -12,13 +13,13 @@ impl v1::accounts_server::Accounts for Api {
         &self,
         request: Request<v1::WhoAmIRequest>,
     ) -> Result<Response<v1::Identity>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.anyone(&request).await?;
         let account = self.core.account(&caller.account).await?;
         Ok(Response::new(v1::Identity {
             account: account.id.to_string(),
             name: account.name,
             api_key: caller.key.to_string(),
-            admin: caller.admin,
+            role: proto::role_to_proto(caller.role).into(),
         }))
     }
 
@@ -57,12 +58,18 @@ impl v1::accounts_server::Accounts for Api {
         let asked = request.into_inner();
         let account = asked.account.parse().map_err(ControlError::invalid)?;
         caller.must_own(&account)?;
-        if asked.admin {
-            caller.must_be_admin()?;
+        let role = proto::role_from_proto(asked.role).map_err(ControlError::invalid)?;
+        match role {
+            Role::Member => {}
+            Role::Admin | Role::Edge => caller.must_be_admin()?,
+            Role::Agent => {
+                let advice = "an agent's credential is bound to endpoints: adit admin agent create";
+                return Err(ControlError::invalid(advice).into());
+            }
         }
         let key = self
             .core
-            .create_api_key(&account, &asked.name, asked.admin, now())
+            .create_api_key(&account, &asked.name, role, now())
             .await?;
         Ok(Response::new(v1::CreatedApiKey {
             id: key.id.to_string(),

@@ -4,9 +4,9 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use model::{AccountId, ApiKeyId, UnixTime};
+use model::{AccountId, ApiKeyId, Role, UnixTime};
 use rand::RngCore;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use store::{Commit, Transaction, Value, layout};
 use zeroize::Zeroizing;
 
@@ -31,7 +31,9 @@ struct ApiKeyRecord {
     id: ApiKeyId,
     account: AccountId,
     name: String,
-    admin: bool,
+    /// Records from before there were roles say `admin` with true or false.
+    #[serde(alias = "admin", deserialize_with = "role_of")]
+    role: Role,
     created: UnixTime,
     /// SHA-256 of the secret, in base64url. The secret has 256 random bits, so nothing slower is needed.
     hash: String,
@@ -94,7 +96,7 @@ impl Core {
         &self,
         account: &AccountId,
         name: &str,
-        admin: bool,
+        role: Role,
         now: UnixTime,
     ) -> Result<CreatedKey, ControlError> {
         self.account(account).await?;
@@ -106,7 +108,7 @@ impl Core {
             id: id.clone(),
             account: account.clone(),
             name: checked_name(name)?,
-            admin,
+            role,
             created: now,
             hash: hash(&secret),
         };
@@ -159,7 +161,7 @@ impl Core {
             Some((record, _)) if same => Ok(Caller {
                 account: record.account,
                 key: record.id,
-                admin: record.admin,
+                role: record.role,
             }),
             _ => Err(refused()),
         }
@@ -172,6 +174,20 @@ fn split(key: &str) -> Option<(ApiKeyId, &str)> {
     let kind_end = rest.find('_')? + 1;
     let id_end = kind_end + rest[kind_end..].find('_')?;
     Some((rest[..id_end].parse().ok()?, &rest[id_end + 1..]))
+}
+
+fn role_of<'de, D: Deserializer<'de>>(from: D) -> Result<Role, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Role(Role),
+        Admin(bool),
+    }
+    Ok(match Stored::deserialize(from)? {
+        Stored::Role(role) => role,
+        Stored::Admin(true) => Role::Admin,
+        Stored::Admin(false) => Role::Member,
+    })
 }
 
 fn hash(secret: &str) -> String {
@@ -199,6 +215,24 @@ impl fmt::Debug for CreatedKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_from_before_there_were_roles_are_read() {
+        for (stored, role) in [
+            ("\"admin\":true", Role::Admin),
+            ("\"admin\":false", Role::Member),
+            ("\"role\":\"edge\"", Role::Edge),
+        ] {
+            let json = format!(
+                r#"{{"id":"key_1","account":"acc_1","name":"n",{stored},"created":1,"hash":"h"}}"#
+            );
+            let record: ApiKeyRecord = serde_json::from_str(&json).unwrap();
+            assert_eq!(record.role, role);
+            let again = serde_json::to_string(&record).unwrap();
+            let again: ApiKeyRecord = serde_json::from_str(&again).unwrap();
+            assert_eq!(again.role, role);
+        }
+    }
 
     #[test]
     fn a_key_splits_where_its_id_ends() {

@@ -11,7 +11,7 @@ mod wish;
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use model::{AccountId, ApiKeyId};
+use model::{AccountId, ApiKeyId, Role};
 use rand::RngCore;
 use store::{Envelope, SharedStore};
 
@@ -49,8 +49,7 @@ pub struct Core {
 pub struct Caller {
     pub account: AccountId,
     pub key: ApiKeyId,
-    /// May act for every account of the provider.
-    pub admin: bool,
+    pub role: Role,
 }
 
 impl Core {
@@ -85,7 +84,7 @@ impl Core {
 impl Caller {
     /// Refuses what belongs to another account, unless the caller may act for all.
     pub(crate) fn must_own(&self, account: &AccountId) -> Result<(), ControlError> {
-        if self.admin || self.account == *account {
+        if self.is_admin() || self.account == *account {
             Ok(())
         } else {
             Err(ControlError::new(
@@ -95,14 +94,41 @@ impl Caller {
         }
     }
 
+    /// May act for every account of the provider.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.role == Role::Admin
+    }
+
     pub(crate) fn must_be_admin(&self) -> Result<(), ControlError> {
-        if self.admin {
+        self.must_be(
+            self.is_admin(),
+            "only an administrator of the provider may do this",
+        )
+    }
+
+    /// Members and administrators: keys of people and of programs that stand for them.
+    pub(crate) fn must_be_user(&self) -> Result<(), ControlError> {
+        self.must_be(
+            matches!(self.role, Role::Member | Role::Admin),
+            format_args!(
+                "this key is one of an {0}, and may do only what an {0} needs",
+                self.role
+            ),
+        )
+    }
+
+    pub fn must_be_edge(&self) -> Result<(), ControlError> {
+        self.must_be(
+            self.role == Role::Edge,
+            "only an edge may do this: adit admin api-key create --role edge",
+        )
+    }
+
+    fn must_be(&self, is_so: bool, refusal: impl fmt::Display) -> Result<(), ControlError> {
+        if is_so {
             Ok(())
         } else {
-            Err(ControlError::new(
-                ErrorCode::NotAllowed,
-                "only an administrator of the provider may do this",
-            ))
+            Err(ControlError::new(ErrorCode::NotAllowed, refusal))
         }
     }
 }

@@ -68,7 +68,7 @@ impl Core {
 
     /// Nobody can tell whether an id was ever given out, so accounts could make edges remember any number of them.
     async fn must_have_room_for_ids(&self, caller: &Caller) -> Result<(), ControlError> {
-        if caller.admin {
+        if caller.is_admin() {
             return Ok(());
         }
         let (facts, _) =

@@ -119,7 +119,7 @@ fn check_host(pattern: &HostPattern, caller: &Caller, config: &Config) -> Result
     }
     let one_label =
         matches!(pattern, HostPattern::Exact(name) if name.parent().as_ref() == Some(&config.zone));
-    if one_label || caller.admin {
+    if one_label || caller.is_admin() {
         return Ok(());
     }
     Err(ControlError::new(
@@ -133,6 +133,8 @@ fn check_host(pattern: &HostPattern, caller: &Caller, config: &Config) -> Result
 
 #[cfg(test)]
 mod tests {
+    use model::Role;
+
     use super::*;
 
     fn config() -> Config {
@@ -153,7 +155,7 @@ mod tests {
         let caller = Caller {
             account: "acc_1".parse().unwrap(),
             key: "key_1".parse().unwrap(),
-            admin,
+            role: if admin { Role::Admin } else { Role::Member },
         };
         ClaimWish::parse(kind, host, port, Sharing::Exclusive, &config().zone)
             .and_then(|wish| wish.check(&caller, &config()))

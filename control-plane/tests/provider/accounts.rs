@@ -1,10 +1,14 @@
 //! API keys: shown once, needed everywhere, gone when revoked.
 
-use proto::v1::{self, accounts_client::AccountsClient, endpoints_client::EndpointsClient};
+use model::Role;
+use proto::v1::{
+    self, accounts_client::AccountsClient, edges_client::EdgesClient,
+    endpoints_client::EndpointsClient, keys_client::KeysClient, tokens_client::TokensClient,
+};
 use store::Root;
 use tonic::{Code, Request};
 
-use crate::harness::{Provider, code, with_key};
+use crate::harness::{Provider, code, http, with_key};
 
 #[tokio::test]
 async fn without_a_good_key_nothing_is_told() {
@@ -54,11 +58,15 @@ async fn owners_are_no_administrators() {
             .code(),
         Code::PermissionDenied
     );
-    for (account, admin) in [(&owner.id, true), (&other.id, false)] {
+    for (account, role) in [
+        (&owner.id, v1::Role::Admin),
+        (&owner.id, v1::Role::Edge),
+        (&other.id, v1::Role::Member),
+    ] {
         let wish = v1::CreateApiKeyRequest {
             account: account.to_string(),
             name: "k".into(),
-            admin,
+            role: role.into(),
         };
         assert_eq!(
             accounts
@@ -81,7 +89,7 @@ async fn a_key_works_until_it_is_revoked_and_is_not_kept() {
     let wish = v1::CreateApiKeyRequest {
         account: account.id.clone(),
         name: "k".into(),
-        admin: false,
+        role: v1::Role::Member.into(),
     };
     let made = accounts
         .create_api_key(admin.sign(wish))
@@ -94,8 +102,8 @@ async fn a_key_works_until_it_is_revoked_and_is_not_kept() {
         .unwrap()
         .into_inner();
     assert_eq!(
-        (who.account, who.api_key.as_str(), who.admin),
-        (account.id, made.id.as_str(), false)
+        (who.account.as_str(), who.api_key.as_str(), who.role()),
+        (account.id.as_str(), made.id.as_str(), v1::Role::Member)
     );
 
     let (_, secret) = made.secret.rsplit_once(&format!("{}_", made.id)).unwrap();
@@ -117,4 +125,54 @@ async fn a_key_works_until_it_is_revoked_and_is_not_kept() {
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn keys_of_edges_and_agents_open_nothing_else() {
+    let provider = Provider::start().await;
+    let owner = provider.account("owner", true).await;
+    for role in [Role::Edge, Role::Agent] {
+        let key = provider.key_of(owner.id.clone(), role).await;
+        let mut accounts = AccountsClient::new(provider.channel.clone());
+        let who = accounts
+            .who_am_i(key.sign(v1::WhoAmIRequest {}))
+            .await
+            .unwrap()
+            .into_inner();
+        assert_eq!(who.role(), proto::role_to_proto(role));
+        let refused = provider.claim(&key, http("shop")).await.unwrap_err();
+        assert_eq!(
+            (refused.code(), code(&refused)),
+            (Code::PermissionDenied, "not-allowed")
+        );
+        assert!(refused.message().contains(role.as_str()), "{refused}");
+        let wish = v1::CreateApiKeyRequest {
+            account: owner.id.to_string(),
+            name: "more".into(),
+            role: v1::Role::Member.into(),
+        };
+        let create = accounts.create_api_key(key.sign(wish)).await.unwrap_err();
+        let list = accounts
+            .list(key.sign(v1::ListAccountsRequest {}))
+            .await
+            .unwrap_err();
+        let keys = KeysClient::new(provider.channel.clone())
+            .list(key.sign(v1::ListKeysRequest {}))
+            .await
+            .unwrap_err();
+        let edges = EdgesClient::new(provider.channel.clone())
+            .list(key.sign(v1::ListEdgesRequest {}))
+            .await
+            .unwrap_err();
+        let revoke = v1::RevokeRequest {
+            what: Some(v1::revoke_request::What::Account(owner.id.to_string())),
+        };
+        let revoke = TokensClient::new(provider.channel.clone())
+            .revoke(key.sign(revoke))
+            .await
+            .unwrap_err();
+        for refused in [create, list, keys, edges, revoke] {
+            assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use control_plane::{Config, ControlPlane, Core};
-use model::{AccountId, UnixTime};
+use model::{AccountId, Role, UnixTime};
 use prometheus_client::registry::Registry;
 use proto::v1::{self, endpoints_client::EndpointsClient};
 use store::{Embedded, Envelope, KeyEncryptionKey, SharedStore};
@@ -56,9 +56,15 @@ impl Provider {
 
     pub(crate) async fn account(&self, name: &str, admin: bool) -> Account {
         let id = self.core.create_account(name, now()).await.unwrap();
+        let role = if admin { Role::Admin } else { Role::Member };
+        self.key_of(id, role).await
+    }
+
+    /// One more key of an account.
+    pub(crate) async fn key_of(&self, id: AccountId, role: Role) -> Account {
         let key = self
             .core
-            .create_api_key(&id, "test", admin, now())
+            .create_api_key(&id, "test", role, now())
             .await
             .unwrap();
         Account {
