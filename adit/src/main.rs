@@ -6,6 +6,7 @@ mod credentials;
 mod dev;
 mod failure;
 mod login;
+mod observe;
 mod output;
 mod places;
 mod share;
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     }
     // An error means that a provider is installed already, which is what is wanted.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    output::start_log(cli.verbose);
+    observe::start_log(cli.verbose, cli.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

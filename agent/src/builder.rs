@@ -7,7 +7,10 @@ use tunnel::message::Bind;
 
 use crate::{
     BuildError, Issued, Location, TokenSource, TokenSourceError, TokenSourceErrorKind, TokenWhy,
-    Tunnel, dial, policy::quic_return,
+    Tunnel,
+    bounds::{self, Bound},
+    dial,
+    policy::quic_return,
 };
 
 /// ALPN of the Upgrade binding.
@@ -89,6 +92,7 @@ impl Settings {
         async move {
             let asked = tokio::time::timeout(TOKEN_TIMEOUT, tokens.token(why)).await;
             asked.unwrap_or_else(|_| {
+                bounds::hit(Bound::Token);
                 let message = "the provider does not answer";
                 Err(TokenSourceError::new(
                     TokenSourceErrorKind::Unavailable,

@@ -8,6 +8,7 @@ use tunnel::{Code, message::OriginProtocol};
 
 use crate::{
     Address, Incoming, Origin, OriginTls, Target, Tunnel, TunnelError,
+    bounds::{self, Bound},
     buffers::Buffers,
     copy::{self, CopyError, Side},
     hint::Scanner,
@@ -136,6 +137,9 @@ impl Forwarder {
         let mut origin = match connected {
             Ok(origin) => origin,
             Err(error) => {
+                if error.kind() == io::ErrorKind::TimedOut {
+                    bounds::hit(Bound::OriginConnect);
+                }
                 tracing::debug!(%error, "the origin does not answer");
                 return incoming.refuse(Code::OriginRefused).await;
             }

@@ -11,6 +11,7 @@
 //!
 //! An application that has no port of its own takes streams from [`Tunnel::accept`] instead.
 
+mod bounds;
 mod buffers;
 mod builder;
 mod copy;
@@ -29,6 +30,7 @@ mod status;
 mod supervisor;
 mod tunnel_handle;
 
+pub use bounds::{Bound, bounds_hit};
 pub use builder::{Agent, AgentBuilder, TransportChoice};
 pub use dial::{ChannelError, Location, LocationError, channel, tcp as dial_tcp};
 pub use error::{BuildError, TunnelError};

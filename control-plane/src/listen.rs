@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Hit, Metrics};
 
 /// Connections at a time: edges and agents need one each, and each costs some 40 KiB.
 const MAX_CONNECTIONS: usize = 4096;
@@ -48,14 +48,14 @@ pub(crate) async fn serve(
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match (accepted, places.clone().try_acquire_owned()) {
             (Ok((stream, _)), Ok(place)) => {
-                let (routes, stop) = (routes.clone(), stop.clone());
+                let (routes, metrics, stop) = (routes.clone(), metrics.clone(), stop.clone());
                 tasks.spawn(async move {
-                    connection(stream, routes, stop).await;
+                    connection(stream, routes, &metrics, stop).await;
                     drop(place);
                 });
             }
             (Ok(_), Err(_)) => {
-                metrics.bounds.connections.inc();
+                metrics.hit(Hit::Connections);
             }
             (Err(error), _) => {
                 tracing::warn!(%error, "a connection cannot be accepted");
@@ -67,10 +67,12 @@ pub(crate) async fn serve(
     tasks.wait().await;
 }
 
-async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken) {
+async fn connection(stream: TcpStream, routes: Router, metrics: &Metrics, stop: CancellationToken) {
     let beginning = timeout(HEAD_WITHIN, has_begun(&stream));
-    if !matches!(stop.run_until_cancelled(beginning).await, Some(Ok(true))) {
-        return;
+    match stop.run_until_cancelled(beginning).await {
+        Some(Ok(true)) => {}
+        Some(Err(_)) => return metrics.hit(Hit::HeadTime),
+        Some(Ok(false)) | None => return,
     }
     // Calls are small, and wait for one another.
     let _ = stream.set_nodelay(true);
@@ -91,7 +93,10 @@ async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken) 
         result = &mut served => result,
         () = stop.cancelled() => {
             served.as_mut().graceful_shutdown();
-            timeout(LEAVE_WITHIN, served).await.unwrap_or(Ok(()))
+            timeout(LEAVE_WITHIN, served).await.unwrap_or_else(|_| {
+                metrics.hit(Hit::LeaveTime);
+                Ok(())
+            })
         }
     };
     if let Err(error) = result {

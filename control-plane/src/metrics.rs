@@ -1,6 +1,30 @@
-//! What the control plane counts.
+//! What the control plane counts. Labels are small closed sets, and all of them are there from the start.
 
-use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+
+model::named_bounds! {
+    /// Which of the control plane's bounds was hit. docs/bounds.md says which constant each of them is.
+    pub(crate) enum Hit {
+        /// Endpoints of an account.
+        Endpoints = "endpoints",
+        /// Tokens and grants that are revoked by id.
+        RevokedIds = "revoked_ids",
+        /// Connections at a time.
+        Connections = "connections",
+        /// The time for a connection's first bytes.
+        HeadTime = "head_time",
+        /// The time that calls get when the process stops.
+        LeaveTime = "leave_time",
+        /// Tries of a commit that others got in the way of.
+        CommitTries = "commit_tries",
+        /// Names drawn by chance that were all taken.
+        Draws = "draws",
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
@@ -8,15 +32,12 @@ pub(crate) struct Metrics {
     pub(crate) tokens: Counter,
     pub(crate) revocations: Counter,
     pub(crate) refused_keys: Counter,
-    pub(crate) bounds: Bounds,
+    bounds: Family<BoundLabel, Counter>,
 }
 
-/// How often each bound was hit.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Bounds {
-    pub(crate) endpoints: Counter,
-    pub(crate) revoked_ids: Counter,
-    pub(crate) connections: Counter,
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BoundLabel {
+    bound: &'static str,
 }
 
 impl Metrics {
@@ -35,22 +56,19 @@ impl Metrics {
             "Calls refused for their API key",
             metrics.refused_keys.clone(),
         );
-        let bounds = metrics.bounds.endpoints.clone();
+        for bound in Hit::ALL.map(Hit::label) {
+            metrics.bounds.get_or_create_owned(&BoundLabel { bound });
+        }
         registry.register(
-            "bound_endpoints",
-            "Claims refused because an account has all it may have",
-            bounds,
-        );
-        registry.register(
-            "bound_revoked_ids",
-            "Revocations refused because as many ids are revoked as may be",
-            metrics.bounds.revoked_ids.clone(),
-        );
-        registry.register(
-            "bound_connections",
-            "Connections refused because as many are open as may be",
-            metrics.bounds.connections.clone(),
+            "bounds_hit",
+            "Times that a bound was hit",
+            metrics.bounds.clone(),
         );
         metrics
+    }
+
+    pub(crate) fn hit(&self, bound: Hit) {
+        let bound = bound.label();
+        self.bounds.get_or_create(&BoundLabel { bound }).inc();
     }
 }

@@ -58,6 +58,15 @@ pub enum ConnectionEnd {
 }
 
 impl ConnectionEnd {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Complete,
+        Self::Aborted,
+        Self::Offline,
+        Self::Refused,
+        Self::Timeout,
+        Self::Limit,
+    ];
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Complete => "complete",

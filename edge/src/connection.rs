@@ -14,7 +14,7 @@ use tunnel::StreamHead;
 use crate::{
     access::{Connection, ConnectionEnd, VisitLog},
     http::{Copied, OriginError, splice},
-    metrics::Metrics,
+    metrics::{Hit, Metrics},
     session::Holding,
 };
 
@@ -49,7 +49,7 @@ impl Carrier {
         let mut line = carried.line(Some(holding));
         // Until it is known to be whole: this may be cut at any time.
         reset_when_closed(&carried.stream);
-        let (copied, end) = exchange(&mut carried, holding, &line.connection).await;
+        let (copied, end) = exchange(&mut carried, holding, &line.connection, &self.metrics).await;
         if end == ConnectionEnd::Complete {
             end_when_closed(&carried.stream);
         }
@@ -65,7 +65,7 @@ impl Carrier {
 
     fn write_down(&self, mut line: Connection, took: Duration) {
         line.ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.metrics.connection(line.kind, line.end);
+        self.metrics.connection(&line);
         self.access.connection(&line);
     }
 }
@@ -102,7 +102,12 @@ fn end_when_closed(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(None);
 }
 
-async fn exchange(carried: &mut Carried, holding: &Holding, id: &str) -> (Copied, ConnectionEnd) {
+async fn exchange(
+    carried: &mut Carried,
+    holding: &Holding,
+    id: &str,
+    metrics: &Metrics,
+) -> (Copied, ConnectionEnd) {
     let mut head = StreamHead::new(carried.peer, carried.local, holding.bound.id);
     head.authority = carried.host.as_ref().map(ToString::to_string);
     head.unique_id = Some(id.as_bytes().to_vec());
@@ -118,7 +123,12 @@ async fn exchange(carried: &mut Carried, holding: &Holding, id: &str) -> (Copied
     copied.from_left += first.len() as u64;
     let end = match result {
         Ok(()) => ConnectionEnd::Complete,
-        Err(error) => OriginError::of(&error).into(),
+        Err(error) => {
+            if error.kind() == std::io::ErrorKind::TimedOut && error.get_ref().is_none() {
+                metrics.hit(Hit::HalfClosed);
+            }
+            OriginError::of(&error).into()
+        }
     };
     (copied, end)
 }

@@ -22,7 +22,7 @@ pub use self::{
     certificate::{CertificateError, CertificateSource},
     config::{Config, Limits, PlainHttp, PublicAddress, Reserved, ResetKey},
     http::{AccessLog, End, Visit},
-    server::{Addresses, BindError, Edge, Parts, Readiness},
+    server::{Addresses, BindError, Edge, NotReady, Parts, Readiness, Standing},
 };
 
 /// Readers of strangers' bytes, for the fuzz targets of this workspace; not part of the API.

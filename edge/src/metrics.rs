@@ -1,55 +1,44 @@
-//! What the edge counts. Labels are small closed sets: a stranger cannot make a new one.
+//! What the edge counts. Labels are small closed sets: a stranger cannot make a new one. All of a set is there from the
+//! start, so that the first step away from zero is seen.
+
+mod hit;
+
+use std::time::Duration;
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
 };
 use tunnel::{Code, TransportKind};
 
+pub(crate) use self::hit::{Bounds, Hit};
 use crate::access::ConnectionEnd;
 
-#[derive(Clone, Debug, Default)]
+/// From a millisecond, which a stream within one machine takes, to what no visitor waits for.
+const SECONDS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0,
+];
+
+type Seconds = Family<TransportLabel, Histogram, fn() -> Histogram>;
+
+#[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    bounds: Family<BoundLabel, Counter>,
+    bounds: Bounds,
     refusals: Family<CodeLabel, Counter>,
     ends: Family<CodeLabel, Counter>,
     sessions: Family<TransportLabel, Gauge>,
+    session_open: Seconds,
     connections: Family<EndLabel, Counter>,
+    bytes: Family<DirectionLabel, Counter>,
+    stream_accept: Histogram,
     pub(crate) unknown_names: Counter,
     pub(crate) visitors: Gauge,
-    pub(crate) streams: Counter,
+    pub(crate) streams_opened: Counter,
+    pub(crate) streams: Gauge,
     pub(crate) placements_waiting: Gauge,
     pub(crate) store_failures: Counter,
     pub(crate) accept_failures: Counter,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BoundLabel {
-    bound: Hit,
-}
-
-/// Which of the edge's bounds was hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-pub(crate) enum Hit {
-    Visitors,
-    Strangers,
-    StrangersOfAddress,
-    Sessions,
-    SessionsOfSubject,
-    Binds,
-    Streams,
-    ClientHello,
-    HandshakeTime,
-    HelloTime,
-    ReplicaWait,
-    WaitingVisitors,
-    StatusTime,
-    Outbox,
-    VisitLines,
-    Certificates,
-    CertificateTime,
-    DrainTime,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,45 +57,45 @@ struct EndLabel {
     end: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DirectionLabel {
+    direction: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            bounds: Bounds::default(),
+            refusals: Family::default(),
+            ends: Family::default(),
+            sessions: Family::default(),
+            session_open: Family::new_with_constructor(seconds),
+            connections: Family::default(),
+            bytes: Family::default(),
+            stream_accept: seconds(),
+            unknown_names: Counter::default(),
+            visitors: Gauge::default(),
+            streams_opened: Counter::default(),
+            streams: Gauge::default(),
+            placements_waiting: Gauge::default(),
+            store_failures: Counter::default(),
+            accept_failures: Counter::default(),
+        }
+    }
+}
+
+/// A histogram of waits.
+pub(crate) fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
 impl Metrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let all = Self::default();
-        registry.register(
-            "bounds_hit",
-            "Times that a bound was hit",
-            all.bounds.clone(),
-        );
-        registry.register(
-            "hello_refused",
-            "Hellos refused, by code",
-            all.refusals.clone(),
-        );
-        registry.register(
-            "sessions_ended",
-            "Sessions ended, by code",
-            all.ends.clone(),
-        );
-        registry.register(
-            "sessions",
-            "Sessions now, by transport",
-            all.sessions.clone(),
-        );
-        registry.register(
-            "connections",
-            "Visitors of tls and tcp endpoints that have left",
-            all.connections.clone(),
-        );
-        registry.register(
-            "unknown_names",
-            "TLS handshakes for names that lead nowhere",
-            all.unknown_names.clone(),
-        );
-        registry.register(
-            "visitors",
-            "Visitors' connections now",
-            all.visitors.clone(),
-        );
-        registry.register("streams", "Streams opened to agents", all.streams.clone());
+        all.begin_at_zero();
+        all.bounds.register(registry);
+        all.register_sessions(registry);
+        all.register_visits(registry);
         registry.register(
             "placements_waiting",
             "Sessions whose placement is not written yet",
@@ -119,14 +108,102 @@ impl Metrics {
         );
         registry.register(
             "accept_failures",
-            "Failed accepts",
+            "Failed accepts: out of file descriptors, most likely",
             all.accept_failures.clone(),
         );
         all
     }
 
+    fn register_sessions(&self, registry: &mut Registry) {
+        registry.register(
+            "hellos_refused",
+            "Hellos refused, by code",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "sessions_ended",
+            "Sessions ended, by code",
+            self.ends.clone(),
+        );
+        registry.register(
+            "sessions",
+            "Sessions now, by transport",
+            self.sessions.clone(),
+        );
+        registry.register_with_unit(
+            "session_open",
+            "From an agent's connection to its welcome",
+            Unit::Seconds,
+            self.session_open.clone(),
+        );
+        registry.register(
+            "streams_opened",
+            "Streams opened to agents",
+            self.streams_opened.clone(),
+        );
+        registry.register("streams", "Streams to agents now", self.streams.clone());
+        registry.register_with_unit(
+            "stream_accept",
+            "From a stream's opening to the agent's word that the origin took it",
+            Unit::Seconds,
+            self.stream_accept.clone(),
+        );
+    }
+
+    fn register_visits(&self, registry: &mut Registry) {
+        registry.register(
+            "connections",
+            "Visitors of tls and tcp endpoints that have left",
+            self.connections.clone(),
+        );
+        registry.register_with_unit(
+            "visit",
+            "Bytes of visits that are over: bodies of requests, and connections of tls and tcp endpoints",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
+        registry.register(
+            "unknown_names",
+            "TLS handshakes for names that lead nowhere",
+            self.unknown_names.clone(),
+        );
+        registry.register(
+            "visitors",
+            "Visitors' connections now",
+            self.visitors.clone(),
+        );
+    }
+
+    fn begin_at_zero(&self) {
+        for code in Code::ALL.map(Code::name) {
+            self.refusals.get_or_create_owned(&CodeLabel { code });
+            self.ends.get_or_create_owned(&CodeLabel { code });
+        }
+        for transport in [TransportKind::Quic, TransportKind::Tcp].map(TransportKind::as_str) {
+            self.sessions
+                .get_or_create_owned(&TransportLabel { transport });
+            self.session_open
+                .get_or_create_owned(&TransportLabel { transport });
+        }
+        for kind in [model::Kind::Tls, model::Kind::Tcp].map(model::Kind::as_str) {
+            for end in ConnectionEnd::ALL.map(ConnectionEnd::as_str) {
+                self.connections
+                    .get_or_create_owned(&EndLabel { kind, end });
+            }
+        }
+        for direction in ["up", "down"] {
+            self.bytes
+                .get_or_create_owned(&DirectionLabel { direction });
+        }
+    }
+
     pub(crate) fn hit(&self, bound: Hit) {
-        self.bounds.get_or_create(&BoundLabel { bound }).inc();
+        self.bounds.hit(bound);
+    }
+
+    /// Shared with the proxy.
+    pub(crate) const fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     pub(crate) fn refused(&self, code: Code) {
@@ -135,11 +212,14 @@ impl Metrics {
             .inc();
     }
 
-    pub(crate) fn session_began(&self, transport: TransportKind) {
+    pub(crate) fn session_began(&self, transport: TransportKind, took: Duration) {
         let transport = transport.as_str();
         self.sessions
             .get_or_create(&TransportLabel { transport })
             .inc();
+        self.session_open
+            .get_or_create(&TransportLabel { transport })
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn session_ended(&self, transport: TransportKind, code: Code) {
@@ -152,16 +232,29 @@ impl Metrics {
             .inc();
     }
 
-    pub(crate) fn connection(&self, kind: model::Kind, end: ConnectionEnd) {
+    pub(crate) fn stream_accepted(&self, took: Duration) {
+        self.stream_accept.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn connection(&self, line: &crate::Connection) {
         let label = EndLabel {
-            kind: kind.as_str(),
-            end: end.as_str(),
+            kind: line.kind.as_str(),
+            end: line.end.as_str(),
         };
         self.connections.get_or_create(&label).inc();
+        self.moved(line.up, line.down);
+    }
+
+    pub(crate) fn moved(&self, up: u64, down: u64) {
+        for (direction, bytes) in [("up", up), ("down", down)] {
+            self.bytes
+                .get_or_create(&DirectionLabel { direction })
+                .inc_by(bytes);
+        }
     }
 
     #[cfg(test)]
     pub(crate) fn hits(&self, bound: Hit) -> u64 {
-        self.bounds.get_or_create(&BoundLabel { bound }).get()
+        self.bounds.hits(bound)
     }
 }

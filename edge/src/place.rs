@@ -17,7 +17,7 @@ use crate::{
         LEASE_KEEP_ALIVE, LEASE_TTL, PLACEMENTS_PER_COMMIT, STORE_FAREWELL, STORE_RETRY,
         STORE_WITHIN,
     },
-    metrics::Metrics,
+    metrics::{Hit, Metrics},
     session::Sessions,
 };
 
@@ -56,6 +56,7 @@ impl Placer {
         stop.run_until_cancelled(self.keep_placing(&draining, &mut alive))
             .await;
         if timeout(STORE_FAREWELL, self.take_back()).await.is_err() {
+            self.metrics.hit(Hit::StoreFarewell);
             tracing::warn!("the store does not answer; the edge's facts end with their leases");
         }
     }
@@ -94,8 +95,10 @@ impl Placer {
             .placements_waiting
             .set(i64::try_from(self.ledger.waiting()).unwrap_or(i64::MAX));
         let attempt = timeout(STORE_WITHIN, self.settle(keep_alive)).await;
-        let result =
-            attempt.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())));
+        let result = attempt.unwrap_or_else(|_| {
+            self.metrics.hit(Hit::StoreTime);
+            Err(StoreError::Unavailable("no answer in time".into()))
+        });
         if let Err(StoreError::LeaseGone(lease)) = &result {
             self.lost(*lease);
         }

@@ -3,9 +3,15 @@
 mod leave;
 mod staleness;
 
-use std::{io, net::SocketAddr, ops::RangeInclusive, sync::Arc, time::SystemTime};
+use std::{
+    io,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use model::EdgeFact;
+use model::{EdgeFact, Revision};
 use prometheus_client::registry::Registry;
 use store::{Replica, SharedStore, layout};
 use token::Expect;
@@ -70,7 +76,7 @@ pub struct Edge {
     placer: Placer,
     ports: RangeInclusive<u16>,
     hosts: Vec<std::net::IpAddr>,
-    drain: std::time::Duration,
+    drain: Duration,
     _stop_replica: DropGuard,
 }
 
@@ -78,13 +84,64 @@ pub struct Edge {
 #[derive(Clone, Debug)]
 pub struct Readiness {
     facts: Arc<Replica<Follow>>,
+    sessions: Arc<Sessions>,
     draining: CancellationToken,
 }
 
+/// Why an edge should not be sent visitors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// It knows no facts yet.
+    NeverSynced,
+    /// It is about to stop.
+    Draining,
+}
+
+/// How an edge stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub synced: bool,
+    pub draining: bool,
+    /// Up to which revision it knows the facts.
+    pub revision: Revision,
+    /// How long the store has not answered.
+    pub store_lost: Option<Duration>,
+    pub sessions: usize,
+}
+
+impl NotReady {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverSynced => "never-synced",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 impl Readiness {
-    /// A store that is lost later changes nothing: every edge would lose it at the same time.
     pub fn is_ready(&self) -> bool {
-        self.facts.is_synced() && !self.draining.is_cancelled()
+        self.reason().is_none()
+    }
+
+    /// A store that is lost later is no reason: every edge would lose it at the same time.
+    pub fn reason(&self) -> Option<NotReady> {
+        if self.draining.is_cancelled() {
+            Some(NotReady::Draining)
+        } else if self.facts.is_synced() {
+            None
+        } else {
+            Some(NotReady::NeverSynced)
+        }
+    }
+
+    pub fn standing(&self) -> Standing {
+        Standing {
+            synced: self.facts.is_synced(),
+            draining: self.draining.is_cancelled(),
+            revision: self.facts.revision(),
+            store_lost: self.facts.lost_since().map(|since| since.elapsed()),
+            sessions: self.sessions.count(),
+        }
     }
 
     /// Waits for the first word from the store.
@@ -108,7 +165,7 @@ impl Edge {
             host: first.to_string(),
         };
         let fact = edge_fact(&config, &urls);
-        let registry = registry.sub_registry_with_prefix("adit_edge");
+        let registry = registry.sub_registry_with_prefix("edge");
         let metrics = Metrics::register(registry);
         let sessions = Arc::new(Sessions::new(config.limits.sessions, metrics.clone()));
         let stop_replica = CancellationToken::new();
@@ -121,7 +178,7 @@ impl Edge {
         );
         registry.register_collector(Box::new(Staleness::new(facts.clone())));
         let placer = Placer::new(parts.store.clone(), sessions.clone(), fact, metrics.clone());
-        let http_metrics = http::HttpMetrics::register(registry);
+        let http_metrics = http::HttpMetrics::register(registry, metrics.clone());
         let (ports, hosts, drain) = (
             config.tcp_ports.clone(),
             config.tcp_hosts.clone(),
@@ -156,6 +213,7 @@ impl Edge {
     pub fn readiness(&self) -> Readiness {
         Readiness {
             facts: self.front.desk.facts.clone(),
+            sessions: self.front.desk.sessions.clone(),
             draining: self.front.desk.draining.clone(),
         }
     }

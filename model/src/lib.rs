@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, a socket or a random source; what needs one takes it as an argument.
 
+mod bound;
 mod endpoint;
 mod facts;
 mod grant;
@@ -12,6 +13,7 @@ mod revision;
 mod role;
 mod time;
 
+pub use bound::Hits;
 pub use endpoint::{Endpoint, EndpointName, EndpointNameError, Kind, KindError, Sharing};
 pub use facts::{EdgeFact, PlacementFact, Revocation, RevocationFact};
 pub use grant::{Grant, GrantLimits, GrantedEndpoint};

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod bounds;
 mod browser;
 mod command_line;
 mod faults;
@@ -14,6 +15,7 @@ mod grpc;
 mod hostile;
 mod http;
 mod load;
+mod metrics;
 mod ports;
 mod readme;
 mod tls;

@@ -59,27 +59,27 @@ pub struct StreamReset {
     pub code: Code,
 }
 
-const ALL: [Code; 17] = [
-    Code::Ok,
-    Code::Protocol,
-    Code::Version,
-    Code::Auth,
-    Code::Expired,
-    Code::Forbidden,
-    Code::Conflict,
-    Code::Limit,
-    Code::Draining,
-    Code::Internal,
-    Code::Idle,
-    Code::Replaced,
-    Code::Revoked,
-    Code::OriginRefused,
-    Code::Aborted,
-    Code::StreamLimit,
-    Code::Timeout,
-];
-
 impl Code {
+    pub const ALL: [Self; 17] = [
+        Self::Ok,
+        Self::Protocol,
+        Self::Version,
+        Self::Auth,
+        Self::Expired,
+        Self::Forbidden,
+        Self::Conflict,
+        Self::Limit,
+        Self::Draining,
+        Self::Internal,
+        Self::Idle,
+        Self::Replaced,
+        Self::Revoked,
+        Self::OriginRefused,
+        Self::Aborted,
+        Self::StreamLimit,
+        Self::Timeout,
+    ];
+
     /// Stable, for logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
@@ -151,7 +151,8 @@ impl Code {
     }
 
     fn known(number: u64) -> Option<Self> {
-        ALL.into_iter()
+        Self::ALL
+            .into_iter()
             .find(|code| u64::from(u8::from(*code)) == number)
     }
 }

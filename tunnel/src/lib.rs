@@ -3,6 +3,7 @@
 //! `docs/protocol.md` is the specification; the modules follow its sections. A [`Transport`] is one session over one
 //! binding: [`quic`] over UDP, [`upgrade`] with [`mux`] over TLS and TCP. Both hand out the same [`Stream`].
 
+pub mod bounds;
 pub mod code;
 pub mod control;
 pub mod head;

@@ -14,6 +14,7 @@ pub use self::{
 };
 use crate::{
     Code, Stream, Transport, TransportError, TransportKind, TransportStats,
+    bounds::{self, Bound},
     limits::{self, cut},
 };
 
@@ -84,7 +85,11 @@ impl Transport for QuicTransport {
     }
 
     async fn closed(&self) -> TransportError {
-        ended(self.0.closed().await)
+        let cause = ended(self.0.closed().await);
+        if cause == TransportError::TimedOut {
+            bounds::hit(Bound::Idle);
+        }
+        cause
     }
 
     fn rtt(&self) -> Option<Duration> {

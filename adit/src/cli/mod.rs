@@ -15,7 +15,7 @@ pub(crate) use self::{
     dev::DevArgs,
     share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, observe::LogFormat};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -36,6 +36,17 @@ pub(crate) struct Cli {
     /// Log more: -v for what happens to sessions, -vv for every visit (RUST_LOG sets it in detail)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// How lines of the log are written
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "ADIT_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
+    pub(crate) log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]

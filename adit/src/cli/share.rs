@@ -1,6 +1,6 @@
 //! `adit http`, `adit tls`, `adit tcp`.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::ValueEnum;
 
@@ -61,6 +61,10 @@ pub(crate) struct ConnectArgs {
     /// How to reach the edge
     #[arg(long, value_enum, default_value_t, env = "ADIT_TRANSPORT")]
     pub(crate) transport: Transport,
+
+    /// Serve /live, /ready and /metrics of the agent here
+    #[arg(long, value_name = "ADDR:PORT", env = "ADIT_ADMIN_ADDR")]
+    pub(crate) admin_addr: Option<SocketAddr>,
 
     /// Print events as JSON lines (docs/cli.md)
     #[arg(long)]

@@ -9,7 +9,6 @@ mod certificates;
 mod listen;
 mod lock;
 mod ports;
-mod probes;
 mod provider;
 mod trust;
 
@@ -42,7 +41,8 @@ async fn dev(args: DevArgs, output: &mut Output) -> Result<(), Failure> {
     lock.announce(running.server())?;
     output.show(&Event::Provider(running.about().clone()));
     let stop = signals::stop_token();
-    let result = share::share(&share_options(args, data_dir), output, stop).await;
+    let tunnels = running.tunnels().clone();
+    let result = share::share(&share_options(args, data_dir), &tunnels, output, stop).await;
     running.stop().await;
     result
 }
@@ -60,6 +60,8 @@ fn share_options(args: DevArgs, data_dir: PathBuf) -> ShareOptions {
             ..ProviderArgs::default()
         },
         transport: Transport::Auto,
+        // The provider's own address shows the agent's figures too.
+        admin_addr: None,
         json: args.json,
     }
 }

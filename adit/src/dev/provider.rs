@@ -17,11 +17,12 @@ use store::{Embedded, Envelope, KeyEncryptionKey, SharedStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    access_log, account, certificates::FromDevCa, listen::Listening, ports::Chosen, probes, trust,
+    access_log, account, certificates::FromDevCa, listen::Listening, ports::Chosen, trust,
 };
 use crate::{
     cli::DevArgs,
     failure::{Exit, Failure, OrFail},
+    observe::{self, Admin, Metered, Tunnels},
     output, places,
 };
 
@@ -38,6 +39,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Running {
     about: output::Provider,
+    tunnels: Tunnels,
     stop: CancellationToken,
     edge: TaskTracker,
     rest: TaskTracker,
@@ -59,8 +61,10 @@ struct Base {
 
 impl Running {
     pub(super) async fn start(args: &DevArgs, data_dir: &Path) -> Result<Self, Failure> {
-        let mut registry = Registry::default();
-        let base = Base::prepare(args, data_dir).await?;
+        let mut registry = observe::registry();
+        let tunnels = Tunnels::default();
+        tunnels.register(&mut registry);
+        let base = Base::prepare(args, data_dir, &mut registry).await?;
         let config = base.control_config(args);
         let control = ControlPlane::bind(
             config,
@@ -84,19 +88,19 @@ impl Running {
         let edge = Edge::bind(config, parts, &mut registry)
             .await
             .or_fail(Exit::InUse, "the edge does not start")?;
-        let admin = probes::listen(&base.listening.admin.addrs)
+        let listeners = observe::listen(&base.listening.admin.addrs)
             .await
             .or_fail(Exit::InUse, "the admin address")?;
         let about = base.about(args, data_dir, core.issuer());
 
         let (stop, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-        let probes = probes::Probes {
+        let admin = Admin {
             registry: Arc::new(registry),
-            readiness: edge.readiness(),
+            ready: Arc::new(edge.readiness()),
         };
         let (edge_tasks, rest) = (TaskTracker::new(), TaskTracker::new());
-        for listener in admin {
-            rest.spawn(probes::serve(listener, probes.clone(), stop_rest.clone()));
+        for listener in listeners {
+            rest.spawn(admin.clone().serve(listener, stop_rest.clone()));
         }
         rest.spawn(control.run(stop_rest.clone()));
         edge_tasks.spawn(edge.run(stop.clone()));
@@ -104,6 +108,7 @@ impl Running {
         rest.close();
         Ok(Self {
             about,
+            tunnels,
             stop,
             edge: edge_tasks,
             rest,
@@ -120,6 +125,11 @@ impl Running {
         &self.about
     }
 
+    /// Where tunnels are shown beside the provider.
+    pub(super) const fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
+    }
+
     /// The edge first: its last words go to the store and the log, which are still there.
     pub(super) async fn stop(self) {
         self.stop.cancel();
@@ -131,14 +141,20 @@ impl Running {
 }
 
 impl Base {
-    async fn prepare(args: &DevArgs, data_dir: &Path) -> Result<Self, Failure> {
+    async fn prepare(
+        args: &DevArgs,
+        data_dir: &Path,
+        registry: &mut Registry,
+    ) -> Result<Self, Failure> {
         let listening = Listening::choose(args)?;
         let kek = KeyEncryptionKey::load_or_create_file(&data_dir.join("store.key"));
         let envelope = Arc::new(Envelope::new(
             kek.or_fail(Exit::Failed, "the key of the store")?,
             Vec::new(),
         ));
-        let store: SharedStore = Arc::new(open_store(&data_dir.join("store.redb")).await?);
+        let embedded = Arc::new(open_store(&data_dir.join("store.redb")).await?);
+        observe::embedded(embedded.clone(), registry);
+        let store = Metered::register(embedded, registry);
         let ca = DevCa::load_or_create(&*store, &envelope, SystemTime::now().into()).await;
         let ca = Arc::new(ca.or_fail(Exit::Failed, "the development CA")?);
         let ca_path = data_dir.join("ca.pem");

@@ -10,8 +10,6 @@ mod text;
 
 use std::io::{IsTerminal, stdout};
 
-use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
-
 pub(crate) use self::event::{Event, Provider, Ready, Visit};
 use self::{json::Json, live::Live, plain::Plain};
 use crate::failure::Failure;
@@ -70,19 +68,4 @@ pub(crate) struct Numbers {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) streams: u64,
-}
-
-/// Starts the log on standard error. `RUST_LOG` wins over `-v`.
-pub(crate) fn start_log(verbose: u8) {
-    let default = match verbose {
-        0 => "warn",
-        1 => "info",
-        _ => "debug,h2=info,hyper=info,quinn=info,rustls=info",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(BoxMakeWriter::new(std::io::stderr))
-        .init();
 }

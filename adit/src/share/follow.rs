@@ -3,17 +3,15 @@
 use std::{pin::pin, time::Duration};
 
 use agent::{
-    Agent, Connected, Event as AgentEvent, ForwardError, TokenSourceErrorKind, Tunnel, TunnelError,
+    Connected, Event as AgentEvent, ForwardError, TokenSourceErrorKind, Tunnel, TunnelError,
 };
+use model::Kind;
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
-use tunnel::{
-    Code,
-    message::{Bind, Visit},
-};
+use tunnel::{Code, message::Visit};
 
 use super::{access::Granted, origin::Prepared};
 use crate::{
@@ -27,26 +25,24 @@ const TICK: Duration = Duration::from_millis(500);
 const LEAVE: Duration = Duration::from_secs(10);
 
 pub(super) async fn follow(
-    agent: &Agent,
-    bind: Bind,
+    tunnel: &Tunnel,
+    kind: Kind,
     prepared: &Prepared,
     granted: &Granted,
     output: &mut Output,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let kind = bind.kind;
-    let tunnel = agent.bind(vec![bind]);
     let mut events = tunnel.events();
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut forwarding = pin!(agent::forward(&tunnel, &prepared.target, &prepared.options));
+    let mut forwarding = pin!(agent::forward(tunnel, &prepared.target, &prepared.options));
     let ready =
         |connected: &Connected| Event::Ready(ready(connected, kind.as_str(), prepared, granted));
     loop {
         tokio::select! {
             ended = &mut forwarding => return result(ended, output),
             () = stop.cancelled() => break,
-            _ = ticks.tick() => output.tick(numbers(&tunnel)),
+            _ = ticks.tick() => output.tick(numbers(tunnel)),
             event = events.recv() => match event {
                 Ok(event) => if let Some(event) = shown(event, &ready) { output.show(&event); },
                 // Missed events were visits: the counts stay right.

@@ -6,7 +6,7 @@ mod options;
 mod origin;
 mod provider;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use agent::Agent;
 use tokio_util::sync::CancellationToken;
@@ -17,20 +17,53 @@ pub(crate) use self::{options::ShareOptions, provider::Provider};
 use crate::{
     credentials,
     failure::{Exit, Failure, OrFail},
+    observe::{self, Admin, Tunnels},
     output::Output,
     places, signals,
 };
 
 pub(crate) async fn run(options: ShareOptions) -> Result<(), Failure> {
     let mut output = Output::choose(options.json);
-    let result = share(&options, &mut output, signals::stop_token()).await;
+    let result = share_alone(&options, &mut output).await;
     output.failed(&result);
     result
+}
+
+/// Shares, and shows the agent to operators where that is wanted.
+async fn share_alone(options: &ShareOptions, output: &mut Output) -> Result<(), Failure> {
+    let (tunnels, stop) = (Tunnels::default(), signals::stop_token());
+    if let Some(addr) = options.admin_addr {
+        serve_admin(addr, &tunnels, stop.clone()).await?;
+    }
+    share(options, &tunnels, output, stop).await
+}
+
+async fn serve_admin(
+    addr: SocketAddr,
+    tunnels: &Tunnels,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let mut registry = observe::registry();
+    tunnels.register(&mut registry);
+    let admin = Admin {
+        registry: Arc::new(registry),
+        ready: Arc::new(tunnels.clone()),
+    };
+    let listeners = observe::listen(&[addr])
+        .await
+        .or_fail(Exit::InUse, "the admin address")?;
+    for listener in listeners {
+        let addr = listener.local_addr().or_fail(Exit::Failed, addr)?;
+        tracing::info!(%addr, "/live, /ready and /metrics are served");
+        tokio::spawn(admin.clone().serve(listener, stop.clone()));
+    }
+    Ok(())
 }
 
 /// Shares until `stop` is cancelled or the tunnel ends for good.
 pub(crate) async fn share(
     options: &ShareOptions,
+    tunnels: &Tunnels,
     output: &mut Output,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
@@ -43,7 +76,9 @@ pub(crate) async fn share(
     let granted = Granted::obtain(&provider, access, &about, &prepared, options).await?;
     let bind = bind(&granted, &prepared, options);
     let agent = agent(options, &provider, &about.locations, &granted)?;
-    follow::follow(&agent, bind, &prepared, &granted, output, stop).await
+    let tunnel = agent.bind(vec![bind]);
+    tunnels.add(tunnel.status());
+    follow::follow(&tunnel, options.kind, &prepared, &granted, output, stop).await
 }
 
 fn bind(granted: &Granted, prepared: &Prepared, options: &ShareOptions) -> Bind {

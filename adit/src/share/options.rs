@@ -1,5 +1,7 @@
 //! What the three sharing commands have in common.
 
+use std::net::SocketAddr;
+
 use agent::TransportChoice;
 use model::Kind;
 
@@ -16,6 +18,7 @@ pub(crate) struct ShareOptions {
     pub(crate) origin: OriginArgs,
     pub(crate) provider: ProviderArgs,
     pub(crate) transport: Transport,
+    pub(crate) admin_addr: Option<SocketAddr>,
     pub(crate) json: bool,
 }
 
@@ -29,6 +32,7 @@ impl ShareOptions {
             origin: OriginArgs::default(),
             provider: connect.provider,
             transport: connect.transport,
+            admin_addr: connect.admin_addr,
             json: connect.json,
         }
     }

@@ -19,7 +19,10 @@ use half::{Fault, Half};
 pub(crate) use side::Side;
 use tokio::time::{Instant, Sleep};
 
-use crate::buffers::Buffers;
+use crate::{
+    bounds::{self, Bound},
+    buffers::Buffers,
+};
 
 /// How long one direction may be silent once the other has ended. Streams with both directions open have no limit.
 const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(600);
@@ -133,6 +136,7 @@ impl<L: FnMut(&[u8])> Pair<L> {
             silence.as_mut().reset(until);
         }
         ready!(silence.as_mut().poll(cx));
+        bounds::hit(Bound::HalfClosed);
         Poll::Ready(Err(CopyError::Silent))
     }
 

@@ -14,7 +14,11 @@ use super::{
     greet::{Reader, Writer},
     renewal::Renewal,
 };
-use crate::{Connected, Event, Issued, TokenSourceError, shared::Shared};
+use crate::{
+    Connected, Event, Issued, TokenSourceError,
+    bounds::{self, Bound},
+    shared::Shared,
+};
 
 /// How long the edge may leave a line of ours unread.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -143,7 +147,10 @@ impl Control {
     async fn send(&mut self, message: AgentMessage) -> Result<(), Ended> {
         match tokio::time::timeout(WRITE_TIMEOUT, self.writer.send(&message)).await {
             Ok(sent) => sent.map_err(Ended::from),
-            Err(_) => Err(Ended::Lost("the edge does not read".into())),
+            Err(_) => {
+                bounds::hit(Bound::ControlWrite);
+                Err(Ended::Lost("the edge does not read".into()))
+            }
         }
     }
 }

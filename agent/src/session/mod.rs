@@ -16,7 +16,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tunnel::{Code, Secret, Transport, limits, message::Drain};
 
-use crate::{Connected, Location, shared::Shared};
+use crate::{
+    Connected, Location,
+    bounds::{self, Bound},
+    shared::Shared,
+};
 
 /// Orders to a control loop that wait to be written; it writes them at once or its session is lost.
 const ORDERS: usize = 4;
@@ -146,6 +150,7 @@ impl Session {
             () = finishing => {}
             _ = self.transport.closed() => {}
             () = tokio::time::sleep(deadline) => {
+                bounds::hit(Bound::Leaving);
                 tracing::info!(streams = self.streams.len(), "streams are cut: the deadline has come");
             }
         }

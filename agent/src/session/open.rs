@@ -1,6 +1,6 @@
 //! Runs the race of [`crate::policy::race`] against the network.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use model::UnixTime;
@@ -17,7 +17,9 @@ use super::{
     greet::{Greeted, Reader, Writer, greet},
 };
 use crate::{
-    Connected, Event, Location, TransportChoice, Why, dial,
+    Connected, Event, Location, TransportChoice, Why,
+    bounds::{self, Bound},
+    dial,
     policy::race::{Action, Input, Outcome, Race},
     shared::Shared,
 };
@@ -197,12 +199,12 @@ async fn dial_edge(
     match kind {
         TransportKind::Quic => {
             let transport = dial::quic(location, &settings.tls_quic, CONNECT_TIMEOUT).await;
-            Ok(Arc::new(transport.map_err(lost)?))
+            Ok(Arc::new(transport.map_err(failed)?))
         }
         TransportKind::Tcp => {
             let upgrading = upgrade(location, Arc::clone(&settings.tls_tcp));
             let upgraded = tokio::time::timeout(CONNECT_TIMEOUT, upgrading).await;
-            Ok(Arc::new(upgraded.map_err(lost)??))
+            Ok(Arc::new(upgraded.map_err(|_| late())??))
         }
     }
 }
@@ -210,7 +212,7 @@ async fn dial_edge(
 async fn upgrade(location: &Location, config: Arc<ClientConfig>) -> Result<MuxTransport, Ended> {
     let (host, port) = (location.host(), location.port());
     let tls = dial::tls(host, port, config, CONNECT_TIMEOUT).await;
-    let tls = tls.map_err(lost)?;
+    let tls = tls.map_err(failed)?;
     let peer = tls.get_ref().0.peer_addr().map_err(lost)?;
     let upgraded = tunnel::upgrade::connect(tls, &location.authority(), peer).await;
     upgraded.map_err(|error| match error {
@@ -219,6 +221,21 @@ async fn upgrade(location: &Location, config: Arc<ClientConfig>) -> Result<MuxTr
         } => Ended::Refused(error),
         other => lost(other),
     })
+}
+
+fn failed(error: io::Error) -> Ended {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return late();
+    }
+    lost(error)
+}
+
+fn late() -> Ended {
+    bounds::hit(Bound::Dial);
+    lost(format_args!(
+        "no connection within {} s",
+        CONNECT_TIMEOUT.as_secs()
+    ))
 }
 
 fn lost(why: impl fmt::Display) -> Ended {

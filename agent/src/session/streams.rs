@@ -18,7 +18,12 @@ use tokio_util::{
 };
 use tunnel::{Code, Limits, StreamHead, Transport, limits};
 
-use crate::{copy::Side, shared::Shared, status::Counted};
+use crate::{
+    bounds::{self, Bound},
+    copy::Side,
+    shared::Shared,
+    status::Counted,
+};
 
 /// The head comes together with the first bytes; a stream without one is of no use to anyone.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,6 +75,7 @@ impl Accepting {
             let (shared, cancel) = (Arc::clone(&self.shared), cancel.clone());
             let Ok(permit) = Arc::clone(&free).try_acquire_owned() else {
                 shared.counters.refused();
+                bounds::hit(Bound::Streams);
                 stream.reset(Code::StreamLimit);
                 continue;
             };
@@ -94,12 +100,16 @@ async fn offer(mut stream: Stream, shared: &Shared) {
     let head = match head {
         Ok(Ok(head)) => head,
         Ok(Err(error)) => return tracing::debug!(%error, "a stream without a head"),
-        Err(_) => return tracing::debug!("a stream whose head did not come"),
+        Err(_) => {
+            bounds::hit(Bound::StreamHead);
+            return tracing::debug!("a stream whose head did not come");
+        }
     };
     match tokio::time::timeout(ACCEPT_TIMEOUT, shared.incoming.reserve()).await {
         Ok(Ok(place)) => place.send(Incoming { head, stream }),
         Ok(Err(_)) | Err(_) => {
             shared.counters.refused();
+            bounds::hit(Bound::Backlog);
             Incoming { head, stream }.refuse(Code::StreamLimit).await;
         }
     }
@@ -140,7 +150,10 @@ impl Incoming {
         };
         tokio::time::timeout(STATUS_TIMEOUT, writing)
             .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .unwrap_or_else(|_| {
+                bounds::hit(Bound::Status);
+                Err(io::ErrorKind::TimedOut.into())
+            })
     }
 }
 

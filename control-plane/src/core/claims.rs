@@ -9,7 +9,10 @@ use model::{
 use store::{Commit, Key, Transaction, Value, layout};
 
 use super::{COMMIT_TRIES, Caller, ClaimWish, Core, names, random_id};
-use crate::error::{ControlError, ErrorCode};
+use crate::{
+    error::{ControlError, ErrorCode},
+    metrics::Hit,
+};
 
 /// Endpoints of one account; a list of them fits one answer.
 const MAX_ENDPOINTS: usize = 1000;
@@ -110,6 +113,7 @@ impl Core {
                 return Ok(endpoint);
             }
         }
+        self.metrics.hit(Hit::CommitTries);
         Err(ControlError::new(
             ErrorCode::Unavailable,
             "others claim at the same time: try again",
@@ -146,6 +150,7 @@ impl Core {
                 return Ok(claimed);
             }
         }
+        self.metrics.hit(Hit::Draws);
         Err(ControlError::new(
             ErrorCode::NoPortLeft,
             "no free name or port is left: release one, or ask for one by name",
@@ -180,6 +185,7 @@ impl Core {
                 return Ok(Attempt::Claimed(endpoint));
             }
         }
+        self.metrics.hit(Hit::CommitTries);
         Err(ControlError::new(
             ErrorCode::Unavailable,
             format!("{name} changes hands all the time: try again"),
@@ -221,7 +227,7 @@ impl Core {
         if self.endpoints_of(account).await?.0.len() < MAX_ENDPOINTS {
             return Ok(());
         }
-        self.metrics.bounds.endpoints.inc();
+        self.metrics.hit(Hit::Endpoints);
         Err(ControlError::new(
             ErrorCode::TooMany,
             "an account has at most 1000 endpoints: release one",
@@ -289,6 +295,7 @@ impl Core {
                 return Ok(());
             }
         }
+        self.metrics.hit(Hit::CommitTries);
         Err(ControlError::new(
             ErrorCode::Unavailable,
             format!("{name} changes all the time: try again"),

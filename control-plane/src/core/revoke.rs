@@ -7,7 +7,10 @@ use store::{Commit, Transaction, Value, layout};
 use token::LEEWAY;
 
 use super::{Caller, Core};
-use crate::error::{ControlError, ErrorCode};
+use crate::{
+    error::{ControlError, ErrorCode},
+    metrics::Hit,
+};
 
 /// How much longer than any session a revocation is kept: clocks differ, and a session that was cut off from the control
 /// plane has a grace.
@@ -79,7 +82,7 @@ impl Core {
         if facts.iter().filter(|(_, fact)| is_id(fact)).count() < MAX_REVOKED_IDS {
             return Ok(());
         }
-        self.metrics.bounds.revoked_ids.inc();
+        self.metrics.hit(Hit::RevokedIds);
         Err(ControlError::new(
             ErrorCode::TooMany,
             "too many tokens and grants are revoked by id: revoke the claim or the account instead",

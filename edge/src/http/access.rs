@@ -12,6 +12,7 @@ use model::{AccountId, ClaimId, Hostname, UnixTime};
 use serde::Serialize;
 
 use super::{Endpoint, Shared, meter::Meter, serve::InFlight};
+use crate::metrics::Hit;
 
 /// Where visits are written down.
 pub trait AccessLog: std::fmt::Debug + Send + Sync + 'static {
@@ -57,6 +58,18 @@ pub enum End {
     VisitorLeft,
     /// The origin's answer broke off.
     OriginBroke,
+}
+
+impl End {
+    pub(super) const ALL: [Self; 3] = [Self::Complete, Self::VisitorLeft, Self::OriginBroke];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::VisitorLeft => "visitor-left",
+            Self::OriginBroke => "origin-broke",
+        }
+    }
 }
 
 /// The status in the log for a visitor who left before the answer began; nginx's number for the same.
@@ -126,10 +139,16 @@ impl Recorder {
 
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.visit.status = status.as_u16();
+        self.shared.metrics.answered(self.meter.elapsed());
     }
 
     pub(super) fn failed(&mut self, code: &'static str) {
         self.visit.error = Some(code);
+    }
+
+    /// A half that never ended was cut.
+    pub(super) fn timed_out(&self) {
+        self.shared.metrics.hit(Hit::HalfClosed);
     }
 
     /// However whole the answer is: a request that broke off is one that the visitor left.

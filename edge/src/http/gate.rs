@@ -12,6 +12,8 @@ use std::{
 use http::StatusCode;
 use tokio::{sync::watch, time::timeout};
 
+use crate::metrics::{Bounds, Hit};
+
 /// An origin that knows nothing of 100 must get the body at some time; curl waits as long by itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -37,9 +39,9 @@ pub(super) struct Gate(Pin<Box<dyn Future<Output = Result<(), Refused>> + Send>>
 #[error("the origin has answered without waiting for the body")]
 pub(super) struct Refused;
 
-pub(super) fn gate() -> (Key, Gate) {
+pub(super) fn gate(bounds: Bounds) -> (Key, Gate) {
     let (key, state) = watch::channel(State::Closed);
-    (Key(Arc::new(key)), Gate(Box::pin(verdict(state))))
+    (Key(Arc::new(key)), Gate(Box::pin(verdict(state, bounds))))
 }
 
 impl Key {
@@ -80,11 +82,12 @@ impl Gate {
     }
 }
 
-async fn verdict(mut state: watch::Receiver<State>) -> Result<(), Refused> {
+async fn verdict(mut state: watch::Receiver<State>, bounds: Bounds) -> Result<(), Refused> {
     let silent = timeout(PATIENCE, state.wait_for(|state| *state != State::Closed))
         .await
         .is_err();
     if silent {
+        bounds.hit(Hit::ContinueTime);
         return Ok(());
     }
     let last = state
@@ -108,7 +111,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_origin_that_never_says_100_gets_the_body_after_a_second() {
-        let (_key, gate) = gate();
+        let (_key, gate) = gate(Bounds::default());
         let start = Instant::now();
         assert_eq!(opened(gate).await, Ok(()));
         assert_eq!(start.elapsed(), PATIENCE);
@@ -117,7 +120,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_100_or_a_success_lets_the_body_go_at_once() {
         for open in [Key::go_on, |key: &Key| key.answered(StatusCode::CREATED)] {
-            let (key, gate) = gate();
+            let (key, gate) = gate(Bounds::default());
             open(&key);
             let start = Instant::now();
             assert_eq!(opened(gate).await, Ok(()));
@@ -127,7 +130,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_holds_the_body_until_its_answer_is_over() {
-        let (key, mut gate) = gate();
+        let (key, mut gate) = gate(Bounds::default());
         key.answered(StatusCode::UNAUTHORIZED);
         let early = timeout(PATIENCE * 10, std::future::poll_fn(|cx| gate.poll(cx))).await;
         assert!(early.is_err());

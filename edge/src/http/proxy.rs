@@ -22,11 +22,11 @@ use super::{
     fault::{Fault, Wishes},
     gate::{self, Key},
     headers::{self, Forwarding},
-    metrics::Hit,
     pool::{Errand, Lease, SendError},
     serve::Activity,
     upgrade::{self, Switch},
 };
+use crate::metrics::Hit;
 
 /// One visitor's connection, as its requests see it.
 #[derive(Debug)]
@@ -226,7 +226,8 @@ impl Proxy {
         )?;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
-        let (key, gate) = waits.then(gate::gate).unzip();
+        let gate = || gate::gate(self.shared.metrics.bounds().clone());
+        let (key, gate) = waits.then(gate).unzip();
         let body = RequestBody::new(incoming, gate, recorder.meter.clone());
         let mut request = Request::from_parts(parts, body);
         if let Some(key) = key.clone() {

@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::activity::{Activity, InFlight};
 use super::{
     AccessLog, HttpMetrics, Routes, VisitorConnection,
-    metrics::Hit,
     proxy::Proxy,
     sniff::{self, Rewound},
     tasks::{Spawner, Tasks},
 };
+use crate::metrics::Hit;
 
 /// All the fields of a message's head. Browsers stay below 16 KiB; some single sign-on cookies do not.
 const MAX_HEAD: usize = 64 * 1024;
@@ -135,6 +135,8 @@ async fn serve_h1<I>(
     if let Err(error) = result {
         if error.is_timeout() {
             shared.metrics.hit(Hit::HeaderTime);
+        } else if error.is_parse_too_large() {
+            shared.metrics.hit(Hit::HeaderBytes);
         }
         tracing::debug!(%error, "a visitor's connection has failed");
     }
@@ -164,14 +166,14 @@ async fn serve_h2<I>(
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 result = connection => result,
-                () = activity.at_rest(CLOSING) => return,
+                () = activity.at_rest(CLOSING) => return shared.metrics.hit(Hit::ClosingTime),
             }
         }
         () = drain.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 result = connection => result,
-                () = activity.at_rest(CLOSING) => return,
+                () = activity.at_rest(CLOSING) => return shared.metrics.hit(Hit::ClosingTime),
             }
         }
     };

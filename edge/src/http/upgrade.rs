@@ -109,6 +109,12 @@ impl Switch {
         self.recorder.meter.add_down(copied.from_right);
         self.recorder.ended(match result {
             Ok(()) => End::Complete,
+            Err(error)
+                if error.kind() == std::io::ErrorKind::TimedOut && error.get_ref().is_none() =>
+            {
+                self.recorder.timed_out();
+                End::VisitorLeft
+            }
             Err(error) if is_origins(&error) => End::OriginBroke,
             Err(_) => End::VisitorLeft,
         });

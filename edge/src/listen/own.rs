@@ -38,7 +38,7 @@ pub(super) async fn serve<I>(front: Arc<Front>, io: I, peer: SocketAddr, places:
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let leaving = front.stages.leaving.clone();
+    let (leaving, metrics) = (front.stages.leaving.clone(), front.metrics.clone());
     let door = Arc::new(Door {
         front,
         peer,
@@ -64,6 +64,9 @@ where
         }
     };
     if let Err(error) = result {
+        if error.is_timeout() || error.is_parse_too_large() {
+            metrics.hit(Hit::OwnHead);
+        }
         tracing::debug!(%peer, %error, "a connection on the edge's own name has failed");
     }
 }

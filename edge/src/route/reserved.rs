@@ -13,6 +13,7 @@ use tunnel::{
 use crate::{
     bounds::RESERVED_CONNECT,
     http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool},
+    metrics::{Hit, Metrics},
 };
 
 #[derive(Debug)]
@@ -20,10 +21,11 @@ pub(super) struct ReservedEndpoint {
     terms: Terms,
     pool: Pool,
     to: SocketAddr,
+    metrics: Metrics,
 }
 
 impl ReservedEndpoint {
-    pub(super) fn new(name: Hostname, to: SocketAddr) -> Self {
+    pub(super) fn new(name: Hostname, to: SocketAddr, metrics: Metrics) -> Self {
         let terms = Terms {
             pattern: HostPattern::Exact(name),
             kind: Kind::Http,
@@ -38,6 +40,7 @@ impl ReservedEndpoint {
             terms,
             pool: Pool::default(),
             to,
+            metrics,
         }
     }
 }
@@ -55,7 +58,10 @@ impl Endpoint for ReservedEndpoint {
     /// The head stays here: the control plane is told by header fields who is asking.
     async fn open(&self, _: StreamHead) -> Result<OriginIo, OriginError> {
         let connecting = timeout(RESERVED_CONNECT, TcpStream::connect(self.to)).await;
-        let stream = connecting.map_err(|_| OriginError::Timeout)?;
+        let stream = connecting.map_err(|_| {
+            self.metrics.hit(Hit::ReservedTime);
+            OriginError::Timeout
+        })?;
         let stream = stream.map_err(|_| OriginError::Refused)?;
         // Only costs time when it fails.
         let _ = stream.set_nodelay(true);

@@ -53,8 +53,11 @@ impl Router {
         metrics: Metrics,
     ) -> Self {
         let reserved = config.reserved.iter().flat_map(|reserved| {
-            let endpoint =
-                |name: &Hostname| Arc::new(ReservedEndpoint::new(name.clone(), reserved.to));
+            let metrics = metrics.clone();
+            let endpoint = move |name: &Hostname| {
+                let metrics = metrics.clone();
+                Arc::new(ReservedEndpoint::new(name.clone(), reserved.to, metrics))
+            };
             reserved
                 .names
                 .iter()
@@ -128,7 +131,10 @@ impl Router {
             }
             Err(RouteError::Offline)
         });
-        found.await.unwrap_or(Err(RouteError::Offline))
+        found.await.unwrap_or_else(|_| {
+            self.metrics.hit(Hit::PlacementWait);
+            Err(RouteError::Offline)
+        })
     }
 
     fn look(&self, names: &[EndpointName], claimed: &Claimed) -> Option<Holding> {

@@ -9,7 +9,11 @@ use tunnel::{
     message::{Drain, EdgeMessage},
 };
 
-use crate::{bounds::CLOSING, listen::Front, metrics::Hit};
+use crate::{
+    bounds::CLOSING,
+    listen::Front,
+    metrics::{Hit, Metrics},
+};
 
 /// Agents are asked to leave at different times of the first quarter, so that other edges do not get all of them at once.
 const SPREAD: u32 = 4;
@@ -38,7 +42,7 @@ pub(super) async fn leave(front: &Front, within: Duration) {
         .desk
         .sessions
         .end_all(Code::Draining, "the edge has stopped");
-    wait_a_moment(&front.stages.sessions).await;
+    wait_a_moment(&front.stages.sessions, &front.metrics).await;
     front.stages.cut.cancel();
     front.stages.visitors.wait().await;
     front.stages.sessions.wait().await;
@@ -79,7 +83,9 @@ async fn ask_agents_to_leave(front: &Front, within: Duration) {
     let _ = timeout(within / FOR_AGENTS, gone).await;
 }
 
-async fn wait_a_moment(tasks: &TaskTracker) {
+async fn wait_a_moment(tasks: &TaskTracker, metrics: &Metrics) {
     tasks.close();
-    let _ = timeout(CLOSING, tasks.wait()).await;
+    if timeout(CLOSING, tasks.wait()).await.is_err() {
+        metrics.hit(Hit::ClosingTime);
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::gauge::ConstGauge,
+    metrics::{counter::ConstCounter, gauge::ConstGauge},
+    registry::Unit,
 };
 use store::Replica;
 
@@ -30,9 +31,9 @@ impl Collector for Staleness {
         let lost = ConstGauge::new(lost);
         let kind = lost.metric_type();
         lost.encode(encoder.encode_descriptor(
-            "store_lost_seconds",
-            "Since when the store does not answer",
-            None,
+            "store_lost",
+            "Since when the store does not answer; 0 while it does",
+            Some(&Unit::Seconds),
             kind,
         )?)?;
         let revision = ConstGauge::new(revision);
@@ -40,6 +41,14 @@ impl Collector for Staleness {
         revision.encode(encoder.encode_descriptor(
             "store_revision",
             "Up to which revision the facts are known",
+            None,
+            kind,
+        )?)?;
+        let relists = ConstCounter::new(self.0.relists());
+        let kind = relists.metric_type();
+        relists.encode(encoder.encode_descriptor(
+            "store_relists",
+            "Times that all facts were read anew because the watch had forgotten too much",
             None,
             kind,
         )?)

@@ -8,10 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tunnel::{StreamHead, message::Visit};
 
 use super::{admit::Allowed, handle::SessionHandle, origin_stream::OriginStream};
-use crate::{
-    http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool},
-    metrics::Metrics,
-};
+use crate::http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool};
 
 #[derive(Debug)]
 pub(crate) struct Bound {
@@ -25,7 +22,6 @@ pub(crate) struct Bound {
     pub(crate) session: Arc<SessionHandle>,
     /// The endpoint was taken from the session, and its streams with it.
     pub(super) cut: CancellationToken,
-    metrics: Metrics,
 }
 
 /// What the table gives to a visitor.
@@ -45,7 +41,7 @@ pub(crate) struct HttpEndpoint {
 }
 
 impl Holding {
-    pub(super) fn new(allowed: Allowed, session: Arc<SessionHandle>, metrics: Metrics) -> Self {
+    pub(super) fn new(allowed: Allowed, session: Arc<SessionHandle>) -> Self {
         let terms = terms(&allowed);
         let bound = Arc::new(Bound {
             id: allowed.id,
@@ -56,7 +52,6 @@ impl Holding {
             account: allowed.account,
             session,
             cut: CancellationToken::new(),
-            metrics,
         });
         let http = terms.map(|terms| {
             let pool = Pool::default();
@@ -75,11 +70,7 @@ impl Bound {
     pub(crate) async fn open(&self, mut head: StreamHead) -> Result<OriginStream, OriginError> {
         head.bind = self.id;
         let opened = self.session.open(&head).await?;
-        Ok(OriginStream::new(
-            opened,
-            self.cut.clone(),
-            self.metrics.clone(),
-        ))
+        Ok(OriginStream::new(opened, self.cut.clone()))
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     handle::{End, Outgoing, SessionHandle},
     open::{Desk, Reader, Writer, now},
 };
-use crate::bounds::REPLACED_LINGER;
+use crate::{bounds::REPLACED_LINGER, metrics::Hit};
 
 /// The longest sleep until a session's end: a clock that is set is noticed after that.
 const CLOCK_CHECK: Duration = Duration::from_secs(600);
@@ -29,7 +29,7 @@ pub(super) async fn run(
 ) -> End {
     tokio::select! {
         biased;
-        end = ended(session) => end,
+        end = ended(desk, session) => end,
         end = expired(session) => end,
         error = session.transport.closed() => lost(&error),
         end = read(desk, session, reader) => end,
@@ -51,10 +51,13 @@ pub(super) fn broken(error: &ControlError) -> End {
 
 /// A session that was replaced lets its streams finish: the agent may have moved to a better connection while this one
 /// still works.
-async fn ended(session: &SessionHandle) -> End {
+async fn ended(desk: &Desk, session: &SessionHandle) -> End {
     let end = session.ended().await;
     if end.code == Code::Replaced {
-        let _ = tokio::time::timeout(REPLACED_LINGER, session.quiet()).await;
+        let quiet = tokio::time::timeout(REPLACED_LINGER, session.quiet()).await;
+        if quiet.is_err() {
+            desk.metrics.hit(Hit::ReplacedTime);
+        }
     }
     end
 }

@@ -7,7 +7,7 @@ use token::Claims;
 use tokio::{
     io::AsyncWriteExt,
     sync::{Semaphore, mpsc, watch},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout},
 };
 use tunnel::{
     Code, Secret, Stream, StreamHead, Transport, TransportError,
@@ -15,7 +15,7 @@ use tunnel::{
     message::{EdgeMessage, Visit},
 };
 
-use super::origin_stream::Opened;
+use super::origin_stream::{Opened, Slot};
 use crate::{
     bounds::{OUTBOX, VISITS},
     http::OriginError,
@@ -89,7 +89,7 @@ impl SessionHandle {
         (Arc::new(handle), Outgoing { messages, visits })
     }
 
-    /// A stream to the agent, its head sent. The agent has until `Opened::deadline` to say whether it takes it.
+    /// A stream to the agent, its head sent. The agent has [`STATUS_WITHIN`] from `Opened::since` on to say whether it takes it.
     pub(super) async fn open(&self, head: &StreamHead) -> Result<Opened, OriginError> {
         if self.is_over() {
             return Err(OriginError::Gone);
@@ -98,17 +98,18 @@ impl SessionHandle {
             self.metrics.hit(Hit::Streams);
             return Err(OriginError::Limit);
         };
-        let deadline = Instant::now() + STATUS_WITHIN;
-        let opening = timeout_at(deadline, self.open_stream(head)).await;
+        let slot = Slot::new(slot, self.metrics.clone());
+        let since = Instant::now();
+        let opening = timeout(STATUS_WITHIN, self.open_stream(head)).await;
         let stream = opening.unwrap_or_else(|_| {
             self.metrics.hit(Hit::StatusTime);
             Err(OriginError::Timeout)
         })?;
-        self.metrics.streams.inc();
+        self.metrics.streams_opened.inc();
         Ok(Opened {
             stream,
             slot,
-            deadline,
+            since,
         })
     }
 

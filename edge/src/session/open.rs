@@ -8,7 +8,7 @@ use store::Replica;
 use token::{Claims, Expect};
 use tokio::{
     io::{ReadHalf, WriteHalf},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tunnel::{
@@ -65,6 +65,7 @@ struct Admitted {
 
 /// Serves one agent's connection to its end. `stranger` is dropped as soon as the agent is known.
 pub(crate) async fn serve<S>(desk: Arc<Desk>, transport: Arc<dyn Transport>, stranger: S) {
+    let came = Instant::now();
     let Some(mut greeted) = greet(&desk, &*transport).await else {
         return;
     };
@@ -83,19 +84,23 @@ pub(crate) async fn serve<S>(desk: Arc<Desk>, transport: Arc<dyn Transport>, str
     } = admitted;
     // The agent opens no second stream, but it may now use a session's memory.
     transport.admit(PEER_STREAMS_BEFORE_WELCOME);
-    desk.metrics.session_began(transport.kind());
     let claims = session.claims();
     tracing::info!(
         session = %session.id, agent = %claims.subject, account = %claims.account, program = %greeted.hello.agent,
         transport = %transport.kind(), peer = %transport.peer(), "a session begins",
     );
-    let end = match timeout(WELCOME_WITHIN, say(&mut greeted.writer, &welcome)).await {
+    let welcomed = timeout(WELCOME_WITHIN, say(&mut greeted.writer, &welcome)).await;
+    desk.metrics.session_began(transport.kind(), came.elapsed());
+    let end = match welcomed {
         Ok(Ok(())) => control::run(&desk, &session, greeted.reader, greeted.writer, outgoing).await,
         Ok(Err(error)) => control::broken(&error),
-        Err(_) => End {
-            code: Code::Idle,
-            reason: "the agent does not read its welcome".into(),
-        },
+        Err(_) => {
+            desk.metrics.hit(Hit::WelcomeTime);
+            End {
+                code: Code::Idle,
+                reason: "the agent does not read its welcome".into(),
+            }
+        }
     };
     desk.sessions.close(&session.id);
     session.end(end.code, end.reason.clone());
@@ -278,6 +283,8 @@ async fn refuse(desk: &Desk, transport: &dyn Transport, mut writer: Writer, refu
             transport.closed().await;
         }
     };
-    let _ = timeout(FAREWELL, saying).await;
+    if timeout(FAREWELL, saying).await.is_err() {
+        desk.metrics.hit(Hit::FarewellTime);
+    }
     transport.close(refusal.code, &refusal.message);
 }

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tunnel::{Code, Stream, StreamReset, TransportError};
+use tunnel::{Code, Stream, StreamReset, TransportError, limits::STATUS_WITHIN};
 
 use crate::{
     http::OriginError,
@@ -23,8 +23,31 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) stream: Stream,
-    pub(super) slot: OwnedSemaphorePermit,
-    pub(super) deadline: Instant,
+    pub(super) slot: Slot,
+    pub(super) since: Instant,
+}
+
+/// One of the session's streams.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    metrics: Metrics,
+}
+
+impl Slot {
+    pub(super) fn new(permit: OwnedSemaphorePermit, metrics: Metrics) -> Self {
+        metrics.streams.inc();
+        Self {
+            _permit: permit,
+            metrics,
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.metrics.streams.dec();
+    }
 }
 
 #[derive(Debug)]
@@ -33,8 +56,8 @@ pub(crate) struct OriginStream {
     answer: Answer,
     cut: CancellationToken,
     when_cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    metrics: Metrics,
-    _slot: OwnedSemaphorePermit,
+    slot: Slot,
+    since: Instant,
 }
 
 /// The agent's word on the stream.
@@ -47,14 +70,14 @@ enum Answer {
 
 impl OriginStream {
     /// `cut` aborts it.
-    pub(super) fn new(opened: Opened, cut: CancellationToken, metrics: Metrics) -> Self {
+    pub(super) fn new(opened: Opened, cut: CancellationToken) -> Self {
         Self {
             stream: opened.stream,
-            answer: Answer::Awaited(Box::pin(sleep_until(opened.deadline))),
+            answer: Answer::Awaited(Box::pin(sleep_until(opened.since + STATUS_WITHIN))),
             when_cut: Box::pin(cut.clone().cancelled_owned()),
             cut,
-            metrics,
-            _slot: opened.slot,
+            slot: opened.slot,
+            since: opened.since,
         }
     }
 
@@ -75,12 +98,13 @@ impl OriginStream {
         match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
             Poll::Pending => {
                 ready!(deadline.as_mut().poll(cx));
-                self.metrics.hit(Hit::StatusTime);
+                self.slot.metrics.hit(Hit::StatusTime);
                 self.fail(OriginError::Timeout, Code::Timeout)
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(explained(error))),
             Poll::Ready(Ok(())) => match buffer.filled().first() {
                 Some(0) => {
+                    self.slot.metrics.stream_accepted(self.since.elapsed());
                     self.answer = Answer::Accepted;
                     Poll::Ready(Ok(()))
                 }

@@ -175,6 +175,10 @@ impl Sessions {
             .for_each(|session| session.end(code, reason));
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.read().len()
+    }
+
     /// Whether some session serves something.
     pub(crate) fn any_bound(&self) -> bool {
         self.read().any_bound()
@@ -257,7 +261,7 @@ impl Sessions {
             let message = format!("{} is held by another session", allowed.name);
             return Err(refuse(Code::Conflict, message));
         }
-        let holding = Holding::new(allowed, session.clone(), self.metrics.clone());
+        let holding = Holding::new(allowed, session.clone());
         let bound = holding.bound.clone();
         members.hold(holding);
         Ok(bound)

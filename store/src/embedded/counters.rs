@@ -17,6 +17,12 @@ pub struct Counters {
     pub compacted: u64,
     /// Changes that found the writer's queue full and had to wait.
     pub queue_full: u64,
+    /// Changes that waited for a place in the queue for too long.
+    pub queue_timeouts: u64,
+    /// Keys refused because their lease had as many as it may.
+    pub lease_full: u64,
+    /// Transactions refused because they were too large.
+    pub too_large: u64,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +34,9 @@ pub(super) struct Tally {
     pub(super) leases_refused: Count,
     pub(super) compacted: Count,
     pub(super) queue_full: Count,
+    pub(super) queue_timeouts: Count,
+    pub(super) lease_full: Count,
+    pub(super) too_large: Count,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +62,9 @@ impl Tally {
             leases_refused: self.leases_refused.get(),
             compacted: self.compacted.get(),
             queue_full: self.queue_full.get(),
+            queue_timeouts: self.queue_timeouts.get(),
+            lease_full: self.lease_full.get(),
+            too_large: self.too_large.get(),
         }
     }
 }

@@ -38,7 +38,7 @@ use tokio_util::{
 
 use crate::{
     Commit, LeaseId, MAX_LEASE_TTL, MIN_LEASE_TTL, Page, Prefix, Range, Store, StoreError,
-    Transaction, Watch,
+    Transaction, TransactionError, Watch,
 };
 use shared::Shared;
 use writer::{Command, Writer};
@@ -162,6 +162,7 @@ impl Embedded {
             Ok(()) => {}
             Err(mpsc::error::SendTimeoutError::Closed(_)) => return Err(StoreError::Closed),
             Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                self.shared.tally.queue_timeouts.add(1);
                 return Err(StoreError::Unavailable("the disk is too slow".into()));
             }
         }
@@ -187,7 +188,14 @@ impl Store for Embedded {
     }
 
     async fn commit(&self, transaction: Transaction) -> Result<Commit, StoreError> {
-        transaction.check()?;
+        if let Err(error) = transaction.check() {
+            let too_large = matches!(
+                error,
+                TransactionError::TooManyOperations | TransactionError::TooLarge(_)
+            );
+            self.shared.tally.too_large.add(too_large.into());
+            return Err(error.into());
+        }
         self.send(|answer| Command::Commit {
             transaction,
             answer,

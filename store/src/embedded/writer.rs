@@ -130,7 +130,11 @@ impl Group<'_> {
         match applied {
             Ok(applied) => Ok(Ok(self.settle(applied))),
             // These are found before the first change of the command, so the others may go on.
-            Err(error @ (StoreError::LeaseGone(_) | StoreError::LeaseFull(_))) => Ok(Err(error)),
+            Err(error @ (StoreError::LeaseGone(_) | StoreError::LeaseFull(_))) => {
+                let full = matches!(error, StoreError::LeaseFull(_));
+                self.shared.tally.lease_full.add(full.into());
+                Ok(Err(error))
+            }
             Err(error) => Err(error),
         }
     }

@@ -4,7 +4,11 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::{limits, message::Vocabulary};
+use crate::{
+    bounds::{self, Bound},
+    limits,
+    message::Vocabulary,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
@@ -54,6 +58,7 @@ impl LineSplitter {
         let newline = open[self.searched..].iter().position(|b| *b == b'\n');
         let length = newline.map_or(open.len(), |at| self.searched + at + 1);
         if length > limits::CONTROL_LINE || (newline.is_none() && length == limits::CONTROL_LINE) {
+            bounds::hit(Bound::ControlLine);
             return Err(LineError::TooLong);
         }
         if newline.is_none() {

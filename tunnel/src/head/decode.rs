@@ -3,7 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{HeadError, PREFIX, SIGNATURE, StreamHead, UNSPECIFIED, tlv};
-use crate::limits;
+use crate::{
+    bounds::{self, Bound},
+    limits,
+};
 
 const CLIENT_SSL: u8 = 0x01;
 
@@ -18,6 +21,7 @@ pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, HeadError> {
     };
     let length = PREFIX + usize::from(u16::from_be_bytes([*high, *low]));
     if length > limits::STREAM_HEAD {
+        bounds::hit(Bound::StreamHead);
         return Err(HeadError::TooLong(length));
     }
     Ok(Some(length))

@@ -10,6 +10,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::bounds::{self, Bound};
+
 /// Unread bytes are told to the shared budget in such steps: one atomic operation for many frames.
 const STEP: usize = 256 * 1024;
 
@@ -89,6 +91,7 @@ impl Share {
             self.grown += bytes;
         } else {
             self.denied += 1;
+            bounds::hit(Bound::WindowGrowth);
         }
         within
     }

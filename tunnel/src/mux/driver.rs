@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::{error::MuxError, shared::Shared};
+use crate::bounds::{self, Bound};
 
 /// Read buffer of a busy connection.
 const READ_BUFFER: usize = 256 * 1024;
@@ -216,6 +217,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     /// Sends what is left, hangs up and waits for the peer to do so; all of it bounded by the timer.
     fn leave(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.timer.as_mut().poll(cx).is_ready() {
+            bounds::hit(Bound::Leaving);
             self.phase = Phase::Gone;
             return Poll::Ready(());
         }

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::{Code, StreamReset};
+use crate::{
+    Code, StreamReset,
+    bounds::{self, Bound},
+};
 
 /// Why a session is over, or takes no new stream.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +53,18 @@ pub enum Violation {
     Strays,
     #[error("frames that need an answer come faster than the answers are read")]
     Flood,
+}
+
+impl Violation {
+    /// Counts the bound that was passed, if it was one; the others are plain nonsense.
+    pub(super) fn count(self) {
+        match self {
+            Self::TooManyStreams => bounds::hit(Bound::Refusals),
+            Self::Strays => bounds::hit(Bound::Strays),
+            Self::Flood => bounds::hit(Bound::Answers),
+            _ => {}
+        }
+    }
 }
 
 /// Why an operation on one stream fails.

@@ -9,7 +9,10 @@ use super::{
     session::{Session, code_of_goodbye},
     state::State,
 };
-use crate::Code;
+use crate::{
+    Code,
+    bounds::{self, Bound},
+};
 
 /// Streams that have come and nobody has taken: as many as may be open, but no more than this, which an acceptor empties in
 /// milliseconds.
@@ -140,6 +143,12 @@ impl Session {
     }
 
     fn refuse(&mut self, id: u32) -> Result<(), Violation> {
+        let full = if self.memory.has_room() {
+            Bound::PeerStreams
+        } else {
+            Bound::Memory
+        };
+        bounds::hit(full);
         self.refused += 1;
         self.refusals += 1;
         if self.refusals > MAX_REFUSALS {

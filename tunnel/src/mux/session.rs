@@ -20,7 +20,11 @@ use super::{
     state::State,
     stray::Strays,
 };
-use crate::{Code, limits};
+use crate::{
+    Code,
+    bounds::{self, Bound},
+    limits,
+};
 
 /// The last moment at which a peer hears that its stream has arrived. Until then the news rides with other frames: it saves a
 /// write and a packet for each stream.
@@ -125,6 +129,7 @@ impl Session {
             return Err(MuxError::Closed(code));
         }
         if !self.memory.has_room() {
+            bounds::hit(Bound::Memory);
             return Err(MuxError::Busy);
         }
         let id = self.next_id;
@@ -187,6 +192,7 @@ impl Session {
 
     pub(super) fn violated(&mut self, violation: Violation) {
         if self.over.is_none() {
+            violation.count();
             self.out.go_away(goodbye(Code::Protocol));
             self.end(violation.into());
         }
@@ -227,6 +233,7 @@ impl Session {
             Ok(None) => return false,
             Ok(Some(id)) => self.out.ping(id),
             Err(error) => {
+                bounds::hit(Bound::Idle);
                 self.out.go_away(goodbye(Code::Idle));
                 self.end(error);
             }

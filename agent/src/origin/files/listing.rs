@@ -5,6 +5,7 @@ use std::{fmt::Write, io, os::unix::ffi::OsStrExt, path::Path};
 use http::{HeaderValue, Response, header};
 
 use super::{Body, path, whole};
+use crate::bounds::{self, Bound};
 
 /// Entries shown; a larger directory is cut and says so.
 const MAX_ENTRIES: usize = 10_000;
@@ -48,6 +49,7 @@ fn entries(directory: &Path) -> io::Result<(Vec<Entry>, bool)> {
             continue;
         }
         if found.len() == MAX_ENTRIES {
+            bounds::hit(Bound::Listing);
             return Ok((sorted(found), true));
         }
         let is_directory = entry.path().is_dir();

@@ -16,7 +16,10 @@ use tunnel::StreamHead;
 use super::{
     Attempt, Errand, Lease, Pool, SendError, Shelf, copy_for_replay, link::Link, lock, shared_head,
 };
-use crate::http::{OriginError, body::RequestBody};
+use crate::{
+    http::{OriginError, body::RequestBody},
+    metrics::Hit,
+};
 
 /// Shorter than the 5 s after which common origins (Node, uvicorn) close a connection of their own, so that a request seldom
 /// meets one that is being closed. A new one costs no round trip.
@@ -91,7 +94,7 @@ impl Pool {
         let lease = Lease::single(connection.link.clone());
         match sending.as_mut().await {
             Ok(response) => Ok((response, lease)),
-            Err(error) => Err(explain(&connection.link, error.into_error())),
+            Err(error) => Err(explain(&connection.link, error.into_error(), errand)),
         }
     }
 
@@ -164,12 +167,15 @@ fn failed(
             let body = RequestBody::empty(errand.meter.clone());
             Attempt::Stale(Request::from_parts(parts, body))
         }
-        _ => Attempt::Failed(explain(link, error)),
+        _ => Attempt::Failed(explain(link, error, errand)),
     }
 }
 
 /// Whether the stream failed or the origin's answer made no sense.
-fn explain(link: &Link, error: hyper::Error) -> SendError {
+fn explain(link: &Link, error: hyper::Error, errand: &Errand<'_>) -> SendError {
+    if error.is_parse_too_large() {
+        errand.metrics.hit(Hit::OriginHead);
+    }
     match link.failure() {
         Some(failure) => SendError::Origin(failure),
         None if error.is_parse() => SendError::Invalid(error),

@@ -9,7 +9,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use super::{
     Attempt, Errand, Lease, Pool, SendError, Shelf, copy_for_replay, link::Link, lock, shared_head,
 };
-use crate::http::{OriginError, body::RequestBody, metrics::Hit, tasks::Spawner};
+use crate::{
+    http::{OriginError, body::RequestBody, tasks::Spawner},
+    metrics::Hit,
+};
 
 /// Origins that speak h2c (gRPC servers) keep idle connections for minutes.
 const IDLE: Duration = Duration::from_secs(60);

@@ -1,0 +1,28 @@
+//! What operators see of a process: the admin address with its probes and metrics, and the log.
+
+mod admin;
+mod agent;
+mod figures;
+mod log;
+mod process;
+mod ready;
+mod store;
+mod tunnel;
+
+use prometheus_client::registry::Registry;
+
+pub(crate) use self::{
+    admin::{Admin, listen},
+    agent::Tunnels,
+    log::{LogFormat, start_log},
+    ready::Ready,
+    store::{Metered, embedded},
+};
+
+/// A registry with what every process has.
+pub(crate) fn registry() -> Registry {
+    let mut registry = Registry::with_prefix("adit");
+    process::register(&mut registry);
+    registry.register_collector(Box::new(tunnel::Tunnel));
+    registry
+}
