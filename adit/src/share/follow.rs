@@ -74,7 +74,7 @@ fn shown(event: AgentEvent, ready: &impl Fn(&Connected) -> Event) -> Option<Even
         AgentEvent::Connected(connected) | AgentEvent::Migrated(connected) => {
             Some(ready(&connected))
         }
-        AgentEvent::Refreshed(_) => None,
+        AgentEvent::Refreshed(_) | AgentEvent::Bound(_) | AgentEvent::Unbound { .. } => None,
         AgentEvent::Disconnected {
             reason,
             code,
@@ -86,7 +86,7 @@ fn shown(event: AgentEvent, ready: &impl Fn(&Connected) -> Event) -> Option<Even
         }),
         AgentEvent::BindLost { reason, .. } => Some(Event::Hint { message: reason }),
         AgentEvent::Visit(visit) => Some(Event::Visit(from_edge(visit))),
-        AgentEvent::Hint(hint) => Some(Event::Hint {
+        AgentEvent::Hint { hint, .. } => Some(Event::Hint {
             message: hint.to_string(),
         }),
         // The end is told by the forwarding that it ends.
