@@ -9,8 +9,10 @@ mod login;
 mod observe;
 mod output;
 mod places;
+mod run;
 mod share;
 mod signals;
+mod toml_file;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Http(args) => share::run(args.into()).await,
         Command::Tls(args) => share::run(args.into()).await,
         Command::Tcp(args) => share::run(args.into()).await,
+        Command::Run(args) => run::run(args).await,
         Command::Login(args) => login::run(args).await,
         Command::Admin(args) => admin::run(args).await,
         Command::Completions { shell } => cli::completions(shell),

@@ -18,6 +18,7 @@ mod load;
 mod metrics;
 mod ports;
 mod readme;
+mod run_file;
 mod tls;
 mod tokens;
 mod websocket;
