@@ -10,6 +10,7 @@ mod observe;
 mod output;
 mod places;
 mod run;
+mod service;
 mod share;
 mod signals;
 mod toml_file;
@@ -56,6 +57,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Tls(args) => share::run(args.into()).await,
         Command::Tcp(args) => share::run(args.into()).await,
         Command::Run(args) => run::run(args).await,
+        Command::Service(command) => service::run(command),
         Command::Login(args) => login::run(args).await,
         Command::Admin(args) => admin::run(args).await,
         Command::Completions { shell } => cli::completions(shell),

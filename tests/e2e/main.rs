@@ -19,6 +19,7 @@ mod metrics;
 mod ports;
 mod readme;
 mod run_file;
+mod service;
 mod tls;
 mod tokens;
 mod websocket;

@@ -3,6 +3,7 @@
 mod admin;
 mod dev;
 mod run;
+mod service;
 mod share;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -15,6 +16,7 @@ pub(crate) use self::{
     },
     dev::DevArgs,
     run::RunArgs,
+    service::{InstallArgs, PlaceArgs, ServiceCommand, ServiceRole, UninstallArgs},
     share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
 };
 use crate::{failure::Failure, observe::LogFormat};
@@ -64,6 +66,9 @@ pub(crate) enum Command {
     Tcp(TcpArgs),
     /// Share all that a file names, and follow the file
     Run(RunArgs),
+    /// Keep adit running as a systemd service
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Keep a provider's API key for later commands
     Login(LoginArgs),
     /// Look after endpoints, tokens, edges and keys
