@@ -9,7 +9,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Process, WAIT, free_port, program, run};
+use crate::{Namespaces, Process, WAIT, free_port, program, run};
 
 /// How often progress is told by etcd before 3.4.31, which the tests run with; newer ones are asked.
 const PROGRESS_EVERY: &str = "100ms";
@@ -28,9 +28,17 @@ pub struct EtcdCluster {
 
 pub struct EtcdNode {
     process: Option<Process>,
-    binary: String,
-    arguments: Vec<String>,
+    command: Vec<String>,
     client: String,
+}
+
+/// Where one node runs.
+struct Place {
+    address: String,
+    /// For clients and for the other nodes.
+    ports: (u16, u16),
+    /// Before its arguments.
+    command: Vec<String>,
 }
 
 /// What is not as usual.
@@ -57,37 +65,63 @@ impl EtcdCluster {
     }
 
     pub fn start_with(count: usize, options: &EtcdOptions) -> Self {
+        let places = || {
+            let place = |_| Place {
+                address: "127.0.0.1".into(),
+                ports: (free_port(), free_port()),
+                command: vec![binary()],
+            };
+            (0..count).map(place).collect()
+        };
         for _ in 1..TRIES {
-            if let Some(cluster) = Self::try_start(count, options) {
+            if let Some(cluster) = Self::try_start(places(), options) {
                 return cluster;
             }
         }
-        Self::try_start(count, options).expect("etcd does not start")
+        Self::try_start(places(), options).expect("etcd does not start")
     }
 
-    fn try_start(count: usize, options: &EtcdOptions) -> Option<Self> {
+    /// One node on each of these hosts.
+    pub fn start_in(hosts: &Namespaces, options: &EtcdOptions) -> Self {
+        let place = |at| Place {
+            address: hosts.address(at),
+            ports: (2379, 2380),
+            command: hosts.command(at, &binary()),
+        };
+        Self::try_start((0..hosts.count()).map(place).collect(), options)
+            .expect("etcd does not start")
+    }
+
+    fn try_start(places: Vec<Place>, options: &EtcdOptions) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let scheme = if options.tls.is_some() {
             "https"
         } else {
             "http"
         };
-        let names: Vec<_> = (0..count).map(|at| format!("n{at}")).collect();
-        let peers: Vec<_> = names
+        let members: Vec<_> = places
             .iter()
-            .map(|name| (name, format!("http://127.0.0.1:{}", free_port())))
-            .collect();
-        let members: Vec<_> = peers
-            .iter()
-            .map(|(name, url)| format!("{name}={url}"))
+            .enumerate()
+            .map(|(at, place)| format!("n{at}={}", place.peer()))
             .collect();
         let mut nodes = Vec::new();
-        for (name, peer) in peers {
-            let client = format!("{scheme}://127.0.0.1:{}", free_port());
-            let mut arguments = arguments(folder.path(), name, &peer, &client, &members.join(","));
-            arguments.extend(options.arguments.iter().cloned());
-            arguments.extend(options.tls.iter().flat_map(EtcdTls::of_node));
-            nodes.push(EtcdNode::new(arguments, client));
+        for (at, place) in places.into_iter().enumerate() {
+            let client = format!("{scheme}://{}:{}", place.address, place.ports.0);
+            let mut command = place.command.clone();
+            command.extend(arguments(
+                folder.path(),
+                &format!("n{at}"),
+                &place.peer(),
+                &client,
+                &members.join(","),
+            ));
+            command.extend(options.arguments.iter().cloned());
+            command.extend(options.tls.iter().flat_map(EtcdTls::of_node));
+            nodes.push(EtcdNode {
+                process: None,
+                command,
+                client,
+            });
         }
         let control = options.tls.iter().flat_map(EtcdTls::of_control).collect();
         let mut cluster = Self {
@@ -193,24 +227,14 @@ impl EtcdCluster {
 }
 
 impl EtcdNode {
-    fn new(arguments: Vec<String>, client: String) -> Self {
-        Self {
-            process: None,
-            // Another version can be tried with the same tests.
-            binary: std::env::var("ADIT_TEST_ETCD").unwrap_or_else(|_| "etcd".into()),
-            arguments,
-            client,
-        }
-    }
-
     pub fn endpoint(&self) -> &str {
         &self.client
     }
 
     /// Starts it, for the first time or again with what it had.
     pub fn begin(&mut self) {
-        let mut command = program(&self.binary);
-        command.args(&self.arguments).env_clear();
+        let mut command = program(&self.command[0]);
+        command.args(&self.command[1..]).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         self.process = Some(Process::start(&mut command));
     }
@@ -237,6 +261,12 @@ impl EtcdNode {
     }
 }
 
+impl Place {
+    fn peer(&self) -> String {
+        format!("http://{}:{}", self.address, self.ports.1)
+    }
+}
+
 impl EtcdTls {
     fn of_node(&self) -> Vec<String> {
         vec![
@@ -254,6 +284,11 @@ impl EtcdTls {
             format!("--key={}", self.client_key.display()),
         ]
     }
+}
+
+/// Another version can be tried with the same tests.
+fn binary() -> String {
+    std::env::var("ADIT_TEST_ETCD").unwrap_or_else(|_| "etcd".into())
 }
 
 fn arguments(folder: &Path, name: &str, peer: &str, client: &str, members: &str) -> Vec<String> {
