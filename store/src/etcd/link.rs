@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use etcd_client::{Client, ConnectOptions};
+use etcd_client::{Client, ConnectOptions, GetOptions, StatusResponse};
 use tokio::{sync::Mutex, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     counters::Tally,
     failure::{Begun, Failure},
+    namespace,
     version::{Progress, Version},
 };
 use crate::EtcdConfig;
@@ -46,20 +47,20 @@ impl Link {
             options = options.with_user(user.name.as_str(), user.password.as_str());
         }
         let mut client = within(CONNECT_WITHIN, Client::connect([endpoint], Some(options))).await?;
-        let status = within(CONNECT_WITHIN, client.status()).await?;
-        let version: Version = status.version().parse().map_err(Failure::Refused)?;
-        if let Some(refusal) = version.refusal() {
-            return Err(Failure::Refused(refusal));
-        }
-        if status.leader() == 0 {
-            return Err(Failure::away("the member has no leader", Begun::No));
-        }
-        if version.progress() != Progress::InOrder {
-            tracing::warn!(%endpoint, %version, "this etcd tells of progress only by itself; give it --experimental-watch-progress-notify-interval=1s, or better a newer version (docs/operations.md)");
-        }
+        let progress = match within(CONNECT_WITHIN, client.status()).await {
+            Ok(status) => progress_of(endpoint, &status)?,
+            // Since 3.6 only root may ask for the version, so it is one that needs no asking. What we may do is asked instead.
+            Err(Failure::Refused(_)) => {
+                let key = namespace::readable_by_all(&config.prefix);
+                let count = GetOptions::new().with_count_only();
+                within(CONNECT_WITHIN, client.get(key, Some(count))).await?;
+                Progress::InOrder
+            }
+            Err(failure) => return Err(failure),
+        };
         Ok(Self {
             endpoint: endpoint.into(),
-            progress: version.progress(),
+            progress,
             client,
             has_user: config.user.is_some(),
             renewals: Mutex::default(),
@@ -89,6 +90,21 @@ impl Link {
         }
         Ok(true)
     }
+}
+
+/// What the member can do for a watch, if it can be used at all.
+fn progress_of(endpoint: &str, status: &StatusResponse) -> Result<Progress, Failure> {
+    let version: Version = status.version().parse().map_err(Failure::Refused)?;
+    if let Some(refusal) = version.refusal() {
+        return Err(Failure::Refused(refusal));
+    }
+    if status.leader() == 0 {
+        return Err(Failure::away("the member has no leader", Begun::No));
+    }
+    if version.progress() != Progress::InOrder {
+        tracing::warn!(%endpoint, %version, "this etcd tells of progress only by itself; give it --experimental-watch-progress-notify-interval=1s, or better a newer version (docs/operations.md)");
+    }
+    Ok(version.progress())
 }
 
 pub(super) async fn within<T>(
