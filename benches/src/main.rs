@@ -2,6 +2,7 @@
 //! separate processes, in interleaved rounds, with every raw sample kept. `benches/run` is the one command;
 //! docs/performance.md says what is compared and what came out.
 
+mod agents;
 mod goals;
 mod load;
 mod machine;
@@ -38,6 +39,8 @@ enum Command {
     Report(report::ReportArgs),
     /// The server behind every path (started by `run`)
     Origin(origin::OriginArgs),
+    /// Many idle agents of one provider (started by `run`)
+    Agents(agents::AgentsArgs),
     /// The visitors of one sample (started by `run`)
     Load(load::LoadArgs),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Origin(args) => origin::run(&args),
+        Command::Agents(args) => agents::run(args),
         Command::Load(args) => load::run(args),
     };
     match done {
