@@ -16,6 +16,7 @@ mod report;
 mod rows;
 mod run;
 mod sample;
+mod scale;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ struct Arguments {
 enum Command {
     /// Measure, and append the raw samples to DIR/samples.jsonl
     Run(run::RunArgs),
+    /// Hold very many sessions at one edge, kill it, and append what that cost to DIR/scale.jsonl
+    Scale(scale::ScaleArgs),
     /// Make the tables from raw samples
     Report(report::ReportArgs),
     /// The server behind every path (started by `run`)
@@ -48,6 +51,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Origin(args) => origin::run(&args),
         Command::Agents(args) => agents::run(args),

@@ -81,7 +81,7 @@ fn heading(samples: &Samples) -> String {
 const BUSY: f64 = 0.35;
 
 /// A day and a minute from seconds since 1970 (the civil calendar of Howard Hinnant's `days_from_civil`, turned round).
-fn date(seconds: u64) -> String {
+pub(super) fn date(seconds: u64) -> String {
     let days = seconds / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =

@@ -205,12 +205,12 @@ impl Standing {
 }
 
 /// A port that was free a moment ago, for programs that cannot be told port 0.
-fn free_port() -> Outcome<u16> {
+pub(crate) fn free_port() -> Outcome<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").doing("a free port")?;
     Ok(listener.local_addr().doing("a free port")?.port())
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 

@@ -185,7 +185,7 @@ fn stamp() -> Sample {
 }
 
 /// This program in another role.
-fn own(args: &[&str]) -> Outcome<Command> {
+pub(crate) fn own(args: &[&str]) -> Outcome<Command> {
     let mut command = Command::new(std::env::current_exe().doing("this program's path")?);
     command.args(args);
     Ok(command)
