@@ -9,11 +9,8 @@ mod login;
 mod observe;
 mod output;
 mod places;
-mod run;
-mod service;
 mod share;
 mod signals;
-mod toml_file;
 
 use std::process::ExitCode;
 
@@ -44,11 +41,22 @@ fn main() -> ExitCode {
             )));
         }
     };
-    let result = runtime.block_on(run(cli.command));
+    let result = runtime.block_on(traced(cli.command));
     // A blocking read of a terminal or a name lookup may still be under way; it has nothing left to tell.
     runtime.shutdown_background();
     finish(result)
 }
+
+#[cfg(feature = "otel")]
+async fn traced(command: Command) -> Result<(), Failure> {
+    let traces = observe::Traces::start();
+    let result = run(command).await;
+    traces.finish().await;
+    result
+}
+
+#[cfg(not(feature = "otel"))]
+use self::run as traced;
 
 async fn run(command: Command) -> Result<(), Failure> {
     match command {
@@ -56,8 +64,6 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Http(args) => share::run(args.into()).await,
         Command::Tls(args) => share::run(args.into()).await,
         Command::Tcp(args) => share::run(args.into()).await,
-        Command::Run(args) => run::run(args).await,
-        Command::Service(command) => service::run(command),
         Command::Login(args) => login::run(args).await,
         Command::Admin(args) => admin::run(args).await,
         Command::Completions { shell } => cli::completions(shell),

@@ -14,6 +14,7 @@ use crate::{
     hint::Scanner,
     origin::{alpn, connect, files::Files, welcome},
     shared::Shared,
+    trace::Step,
 };
 
 /// How the origin is spoken to.
@@ -48,10 +49,11 @@ enum Prepared {
 }
 
 #[derive(Debug)]
-pub(crate) struct Forwarder {
+struct Forwarder {
     to: Prepared,
     hints: bool,
     buffers: Buffers,
+    shared: Arc<Shared>,
 }
 
 /// Forwards until the tunnel ends; that it was closed is no error.
@@ -60,34 +62,26 @@ pub async fn forward(
     target: &Target,
     options: &OriginOptions,
 ) -> Result<(), ForwardError> {
-    let forwarder = Arc::new(Forwarder::new(target, options)?);
-    Ok(carry(tunnel, |_| Some(Arc::clone(&forwarder))).await?)
-}
-
-/// Gives each stream to the forwarder of its bind; one that has none is refused.
-pub(crate) async fn carry(
-    tunnel: &Tunnel,
-    forwarder_of: impl Fn(u32) -> Option<Arc<Forwarder>>,
-) -> Result<(), TunnelError> {
+    let forwarder = Arc::new(Forwarder {
+        to: prepare(&target.origin, options)?,
+        hints: options.hints,
+        buffers: Buffers::default(),
+        shared: tunnel.shared(),
+    });
     // Bounded by the streams that the session admits.
     let tasks = TaskTracker::new();
     let end = loop {
-        let incoming = match tunnel.accept().await {
-            Ok(incoming) => incoming,
+        match tunnel.accept().await {
+            Ok(incoming) => {
+                let (forwarder, cancel) = (Arc::clone(&forwarder), tunnel.shared().cancel.clone());
+                tasks.spawn(async move {
+                    let one = forwarder.one(incoming);
+                    let _ = cancel.run_until_cancelled(one).await;
+                });
+            }
             Err(TunnelError::Closed) => break Ok(()),
-            Err(error) => break Err(error),
-        };
-        let (forwarder, shared) = (forwarder_of(incoming.bind()), tunnel.shared());
-        tasks.spawn(async move {
-            let cancel = shared.cancel.clone();
-            let one = async {
-                match forwarder {
-                    Some(forwarder) => forwarder.one(incoming, &shared).await,
-                    None => incoming.refuse(Code::OriginRefused).await,
-                }
-            };
-            let _ = cancel.run_until_cancelled(one).await;
-        });
+            Err(error) => break Err(error.into()),
+        }
     };
     tasks.close();
     tasks.wait().await;
@@ -111,29 +105,22 @@ fn prepare(origin: &Origin, options: &OriginOptions) -> Result<Prepared, Forward
 }
 
 impl Forwarder {
-    pub(crate) fn new(target: &Target, options: &OriginOptions) -> Result<Self, ForwardError> {
-        Ok(Self {
-            to: prepare(&target.origin, options)?,
-            hints: options.hints,
-            buffers: Buffers::default(),
-        })
-    }
-
     /// What is needed only for a while, or only by rare origins, is boxed: the task of a stream lives as long as its visitor
     /// stays, and there are thousands.
-    async fn one(&self, incoming: Incoming, shared: &Shared) {
+    async fn one(&self, incoming: Incoming) {
+        let step = Step::begin(incoming.head());
         match &self.to {
             Prepared::Tcp(address) => {
                 let connected = Box::pin(connect::tcp(address)).await;
-                self.copy(incoming, connected, shared).await;
+                self.copy(incoming, connected, step).await;
             }
             Prepared::Unix(path) => {
                 let connected = Box::pin(connect::unix(path)).await;
-                self.copy(incoming, connected, shared).await;
+                self.copy(incoming, connected, step).await;
             }
             Prepared::Tls(address, config) => {
                 let connected = Box::pin(connect::tls(address, Arc::clone(config))).await;
-                Box::pin(self.copy(incoming, connected, shared)).await;
+                Box::pin(self.copy(incoming, connected, step)).await;
             }
             Prepared::Files(files) => {
                 if let Ok(stream) = incoming.accept().await {
@@ -148,15 +135,15 @@ impl Forwarder {
         }
     }
 
-    async fn copy(&self, incoming: Incoming, connected: io::Result<impl Side>, shared: &Shared) {
-        let bind = incoming.bind();
+    async fn copy(&self, incoming: Incoming, connected: io::Result<impl Side>, step: Step) {
+        step.finish(connected.as_ref().err());
         let mut origin = match connected {
             Ok(origin) => origin,
             Err(error) => {
                 if error.kind() == io::ErrorKind::TimedOut {
                     bounds::hit(Bound::OriginConnect);
                 }
-                tracing::debug!(%error, "the origin does not answer");
+                tracing::debug!(trace = %step, %error, "the origin does not answer");
                 return incoming.refuse(Code::OriginRefused).await;
             }
         };
@@ -166,13 +153,15 @@ impl Forwarder {
         let mut scanner = self.hints.then(Scanner::new);
         let look = |piece: &[u8]| {
             if let Some(found) = scanner.as_mut().and_then(|scanner| scanner.scan(piece)) {
-                shared.hint(bind, found);
+                self.shared.hint(found);
             }
         };
         match copy::copy(&mut stream, &mut origin, &self.buffers, look).await {
-            Ok(()) => {}
-            Err(CopyError::Visitor(error)) => tracing::trace!(%error, "a visitor aborted"),
-            Err(error) => tracing::debug!(%error, "a stream was aborted"),
+            Ok(()) => tracing::debug!(trace = %step, "a stream is over"),
+            Err(CopyError::Visitor(error)) => {
+                tracing::trace!(trace = %step, %error, "a visitor aborted");
+            }
+            Err(error) => tracing::debug!(trace = %step, %error, "a stream was aborted"),
         }
     }
 }

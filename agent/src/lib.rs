@@ -21,7 +21,6 @@ mod event;
 mod forward;
 mod hint;
 mod origin;
-mod origins;
 mod policy;
 mod resume;
 mod session;
@@ -29,6 +28,7 @@ mod shared;
 mod source;
 mod status;
 mod supervisor;
+mod trace;
 mod tunnel_handle;
 
 pub use bounds::{Bound, bounds_hit};
@@ -42,7 +42,6 @@ pub use origin::{
     Address, FileKind, Origin, OriginTls, Target, TargetError, TrustError,
     probe::{ProbeError, probe},
 };
-pub use origins::{Origins, forward_each};
 pub use session::{Incoming, Stream};
 pub use shared::EVENTS_KEPT;
 pub use source::{

@@ -18,8 +18,10 @@ pub trait VisitLog: AccessLog {
 pub struct Connection {
     /// When it began.
     pub time: UnixTime,
-    /// Also told to the agent, as the stream's unique id.
+    /// The trace that it belongs to, which the agent is told in the stream's unique id.
     pub connection: String,
+    /// The edge's own step of the trace.
+    pub span: String,
     pub kind: Kind,
     pub visitor: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,6 +39,37 @@ pub struct Connection {
     /// Bytes from the visitor, and to him.
     pub up: u64,
     pub down: u64,
+}
+
+impl Connection {
+    /// What makes it a failed step of its trace.
+    pub(crate) fn failure(&self) -> Option<&'static str> {
+        (self.end != ConnectionEnd::Complete).then(|| self.end.as_str())
+    }
+
+    pub(crate) fn attributes(&self) -> Vec<(&'static str, String)> {
+        let mut attributes = vec![
+            ("network.transport", "tcp".to_owned()),
+            ("client.address", self.visitor.to_string()),
+            ("adit.kind", self.kind.as_str().to_owned()),
+            ("adit.end", self.end.as_str().to_owned()),
+        ];
+        let known = [
+            (
+                "server.address",
+                self.host.as_ref().map(ToString::to_string),
+            ),
+            ("server.port", self.port.map(|port| port.to_string())),
+            ("adit.claim", self.claim.as_ref().map(ToString::to_string)),
+            (
+                "adit.session",
+                self.session.as_ref().map(ToString::to_string),
+            ),
+        ];
+        let known = known.into_iter();
+        attributes.extend(known.filter_map(|(name, value)| value.map(|value| (name, value))));
+        attributes
+    }
 }
 
 /// How a connection ended.

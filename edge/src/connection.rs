@@ -9,13 +9,14 @@ use std::{
 use model::{Hostname, Kind};
 use socket2::SockRef;
 use tokio::{io::AsyncWriteExt, net::TcpStream, time::Instant};
-use tunnel::StreamHead;
+use tunnel::{StreamHead, trace::SpanKind};
 
 use crate::{
     access::{Connection, ConnectionEnd, VisitLog},
     http::{Copied, OriginError, splice},
     metrics::{Hit, Metrics},
     session::Holding,
+    trace::Visiting,
 };
 
 /// Carries connections and writes them down.
@@ -46,36 +47,44 @@ impl Carrier {
     /// Carries the connection to its end. What does not end well is reset, so that the visitor never takes it for whole.
     pub(crate) async fn carry(&self, mut carried: Carried, holding: &Holding) {
         let started = Instant::now();
-        let mut line = carried.line(Some(holding));
+        let visiting = Visiting::begin();
+        let mut line = carried.line(Some(holding), &visiting);
         // Until it is known to be whole: this may be cut at any time.
         reset_when_closed(&carried.stream);
-        let (copied, end) = exchange(&mut carried, holding, &line.connection, &self.metrics).await;
+        let (copied, end) = exchange(&mut carried, holding, &visiting, &self.metrics).await;
         if end == ConnectionEnd::Complete {
             end_when_closed(&carried.stream);
         }
         line.end = end;
         (line.up, line.down) = (copied.from_left, copied.from_right);
-        self.write_down(line, started.elapsed());
+        self.write_down(line, started.elapsed(), &visiting);
     }
 
     /// Nobody serves the endpoint. What becomes of the connection is for the caller.
     pub(crate) fn offline(&self, carried: &Carried, waited: Duration) {
-        self.write_down(carried.line(None), waited);
+        let visiting = Visiting::begin();
+        self.write_down(carried.line(None, &visiting), waited, &visiting);
     }
 
-    fn write_down(&self, mut line: Connection, took: Duration) {
+    fn write_down(&self, mut line: Connection, took: Duration, visiting: &Visiting) {
         line.ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        visiting.finish(took, line.failure(), || line.attributes());
+        tracing::debug!(
+            connection = line.connection, session = ?line.session, claim = ?line.claim, end = line.end.as_str(),
+            ms = line.ms, up = line.up, down = line.down, "a connection is over",
+        );
         self.metrics.connection(&line);
         self.access.connection(&line);
     }
 }
 
 impl Carried {
-    fn line(&self, holding: Option<&Holding>) -> Connection {
+    fn line(&self, holding: Option<&Holding>, visiting: &Visiting) -> Connection {
         let bound = holding.map(|holding| &holding.bound);
         Connection {
             time: SystemTime::now().into(),
-            connection: format!("{:032x}", rand::random::<u128>()),
+            connection: visiting.id(),
+            span: visiting.context.span.to_string(),
             kind: self.kind,
             visitor: self.peer.ip().to_canonical(),
             host: self.host.clone(),
@@ -105,13 +114,16 @@ fn end_when_closed(stream: &TcpStream) {
 async fn exchange(
     carried: &mut Carried,
     holding: &Holding,
-    id: &str,
+    visiting: &Visiting,
     metrics: &Metrics,
 ) -> (Copied, ConnectionEnd) {
     let mut head = StreamHead::new(carried.peer, carried.local, holding.bound.id);
     head.authority = carried.host.as_ref().map(ToString::to_string);
-    head.unique_id = Some(id.as_bytes().to_vec());
-    let mut origin = match holding.bound.open(head).await {
+    let step = visiting.step("open stream", SpanKind::Client);
+    head.unique_id = Some(step.context().unique_id());
+    let opened = holding.bound.open(head).await;
+    step.finish(opened.as_ref().err().map(|error| error.as_str()));
+    let mut origin = match opened {
         Ok(origin) => origin,
         Err(error) => return (Copied::default(), error.into()),
     };

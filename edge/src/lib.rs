@@ -13,9 +13,11 @@ pub mod http;
 mod listen;
 mod metrics;
 mod place;
+mod quiet;
 mod route;
 mod server;
 mod session;
+mod trace;
 
 pub use self::{
     access::{Connection, ConnectionEnd, VisitLog},

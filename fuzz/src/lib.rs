@@ -26,6 +26,8 @@ mod targets;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod upgrade;
 
 /// For targets that take microseconds: all of them together stay within a few seconds of a debug build.

@@ -18,10 +18,9 @@ mod load;
 mod metrics;
 mod ports;
 mod readme;
-mod run_file;
-mod service;
 mod tls;
 mod tokens;
+mod traces;
 mod websocket;
 
 /// Every test of the data path runs over both bindings.

@@ -27,8 +27,17 @@ impl Dev {
         Self::start_in(TempDir::new().unwrap(), args)
     }
 
+    /// Starts a process that `prepare` has changed: its environment, say.
+    pub fn start_with(args: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::start_prepared(TempDir::new().unwrap(), args, prepare)
+    }
+
     /// Starts in a data directory that has been used before.
     pub fn start_in(data: TempDir, args: &[&str]) -> Self {
+        Self::start_prepared(data, args, |_| {})
+    }
+
+    fn start_prepared(data: TempDir, args: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = adit();
         command
             .arg("dev")
@@ -46,6 +55,7 @@ impl Dev {
                 command.args([flag, "127.0.0.1:0"]);
             }
         }
+        prepare(&mut command);
         let process = Process::start(&mut command);
         let (_, provider) = process.wait_for_event(0, "provider");
         let (_, ready) = process.wait_for_event(0, "ready");

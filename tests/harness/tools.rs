@@ -25,7 +25,9 @@ pub fn adit() -> Command {
     let mut command = Command::new(path);
     // Relative paths in commands are those of the README.
     command.current_dir(root_of_repository());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ADIT_")) {
+    for (name, _) in
+        std::env::vars().filter(|(name, _)| name.starts_with("ADIT_") || name.starts_with("OTEL_"))
+    {
         command.env_remove(name);
     }
     command

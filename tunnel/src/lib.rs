@@ -15,6 +15,7 @@ mod secret;
 mod stream;
 #[cfg(test)]
 mod tls_for_tests;
+pub mod trace;
 mod transport;
 pub mod upgrade;
 

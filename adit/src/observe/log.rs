@@ -32,10 +32,7 @@ pub(crate) fn start_log(verbose: u8, format: LogFormat) {
         LogFormat::Auto if terminal => log.init(),
         LogFormat::Text => log.init(),
         LogFormat::Auto | LogFormat::Json => {
-            log.json()
-                .flatten_event(true)
-                .with_current_span(true)
-                .init();
+            log.json().flatten_event(true).with_span_list(false).init();
         }
     }
 }

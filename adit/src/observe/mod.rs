@@ -4,6 +4,8 @@ mod admin;
 mod agent;
 mod figures;
 mod log;
+#[cfg(feature = "otel")]
+mod otel;
 mod process;
 mod ready;
 mod store;
@@ -11,6 +13,8 @@ mod tunnel;
 
 use prometheus_client::registry::Registry;
 
+#[cfg(feature = "otel")]
+pub(crate) use self::otel::Traces;
 pub(crate) use self::{
     admin::{Admin, listen},
     agent::Tunnels,
@@ -24,5 +28,7 @@ pub(crate) fn registry() -> Registry {
     let mut registry = Registry::with_prefix("adit");
     process::register(&mut registry);
     registry.register_collector(Box::new(tunnel::Tunnel));
+    #[cfg(feature = "otel")]
+    otel::register(&mut registry);
     registry
 }

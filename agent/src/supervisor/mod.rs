@@ -20,7 +20,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::task::TaskTracker;
-use tunnel::{Code, message::ErrorMessage};
+use tunnel::{
+    Code,
+    message::{Bind, ErrorMessage},
+};
 
 use crate::{
     Event, Phase, TokenSourceErrorKind, TunnelError,
@@ -39,6 +42,7 @@ const OLD_SESSION: Duration = Duration::from_secs(3600);
 
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
+    binds: Vec<Bind>,
     closing: watch::Receiver<Option<Duration>>,
     backoff: Backoff,
     keeper: Keeper,
@@ -51,9 +55,14 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(shared: Arc<Shared>, closing: watch::Receiver<Option<Duration>>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        binds: Vec<Bind>,
+        closing: watch::Receiver<Option<Duration>>,
+    ) -> Self {
         Self {
             shared,
+            binds,
             closing,
             backoff: Backoff::default(),
             keeper: Keeper::default(),
@@ -84,8 +93,7 @@ impl Supervisor {
     async fn connect(&mut self) -> Result<Session, TunnelError> {
         loop {
             self.shared.phase(Phase::Connecting);
-            self.keeper
-                .open(&self.shared.settings, &self.shared.wanted());
+            self.keeper.open(&self.shared.settings, &self.binds);
             let attempt = self.attempt(Goal::Any).run();
             let failure = tokio::select! {
                 _ = closing(self.closing.clone()) => return Err(TunnelError::Closed),
@@ -105,7 +113,7 @@ impl Supervisor {
     fn attempt(&self, goal: Goal) -> Attempt {
         Attempt {
             shared: Arc::clone(&self.shared),
-            binds: self.shared.wanted(),
+            binds: self.binds.clone(),
             resume: self.keeper.secret(),
             udp: self.udp.clone(),
             choice: self.shared.settings.transport,

@@ -1,7 +1,6 @@
 //! Tables in Markdown, made from raw samples and from nothing else.
 
 mod goals;
-mod scale;
 mod table;
 
 use std::{
@@ -33,9 +32,7 @@ pub(crate) struct Samples {
 
 pub(crate) fn run(args: &ReportArgs) -> Outcome<()> {
     let samples = Samples::read(&args.out.join("samples.jsonl"))?;
-    let scale = scale::write(&args.out.join("scale.jsonl"))?;
-    let (goals, tables) = (goals::write(&samples), table::write(&samples));
-    let text = format!("{tables}\n{goals}{scale}");
+    let text = format!("{}\n{}", table::write(&samples), goals::write(&samples));
     match &args.into {
         None => print!("{text}"),
         Some(file) => between_markers(file, &text)?,

@@ -12,7 +12,7 @@ use model::{AccountId, ClaimId, Hostname, UnixTime};
 use serde::Serialize;
 
 use super::{Endpoint, Shared, meter::Meter, serve::InFlight};
-use crate::metrics::Hit;
+use crate::{metrics::Hit, trace::Visiting};
 
 /// Where visits are written down.
 pub trait AccessLog: std::fmt::Debug + Send + Sync + 'static {
@@ -26,6 +26,9 @@ pub struct Visit {
     /// When it began.
     pub time: UnixTime,
     pub request: String,
+    /// The trace that it belongs to (W3C Trace Context), and the edge's own step of it.
+    pub trace: String,
+    pub span: String,
     pub visitor: IpAddr,
     pub tls: bool,
     pub version: &'static str,
@@ -84,6 +87,7 @@ pub(super) struct Recorder {
     pub(super) meter: Arc<Meter>,
     endpoint: Option<Arc<dyn Endpoint>>,
     shared: Arc<Shared>,
+    visiting: Visiting,
     _in_flight: InFlight,
 }
 
@@ -93,11 +97,13 @@ impl Recorder {
         in_flight: InFlight,
         visitor: &super::VisitorConnection,
         request: &http::request::Parts,
-        id: String,
     ) -> Self {
+        let visiting = Visiting::of(&request.headers);
         let visit = Visit {
             time: SystemTime::now().into(),
-            request: id,
+            request: visiting.id(),
+            trace: visiting.context.trace.to_string(),
+            span: visiting.context.span.to_string(),
             visitor: visitor.peer.ip().to_canonical(),
             tls: visitor.tls.is_some(),
             version: version_name(request.version),
@@ -118,12 +124,17 @@ impl Recorder {
             meter: Arc::new(Meter::start()),
             endpoint: None,
             shared,
+            visiting,
             _in_flight: in_flight,
         }
     }
 
     pub(super) fn id(&self) -> &str {
         &self.visit.request
+    }
+
+    pub(super) const fn visiting(&self) -> &Visiting {
+        &self.visiting
     }
 
     pub(super) fn asked_for(&mut self, host: &Hostname) {
@@ -163,11 +174,57 @@ impl Drop for Recorder {
         self.visit.ms = millis(self.meter.elapsed());
         self.visit.up = self.meter.up();
         self.visit.down = self.meter.down();
+        let visit = &self.visit;
+        self.visiting
+            .finish(self.meter.elapsed(), visit.failure(), || visit.attributes());
+        tracing::debug!(
+            request = %visit.request, claim = ?visit.claim, status = visit.status, end = visit.end.as_str(),
+            ms = visit.ms, "a request is over",
+        );
         self.shared.metrics.visited(&self.visit);
         self.shared.access.visit(&self.visit);
         if let Some(endpoint) = &self.endpoint {
             endpoint.visited(for_agent(&self.visit, endpoint.terms().bind));
         }
+    }
+}
+
+impl Visit {
+    /// What makes it a failed step of its trace: a fault of the edge or beyond, not one of the visitor.
+    fn failure(&self) -> Option<&'static str> {
+        let broke = (self.end == End::OriginBroke).then_some("origin-broke");
+        let answered = (self.status >= 500).then_some("5xx");
+        self.error
+            .filter(|_| self.status >= 500)
+            .or(broke)
+            .or(answered)
+    }
+
+    /// By OpenTelemetry's conventions for HTTP servers. The query is left out here too.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        let mut attributes = vec![
+            ("http.request.method", self.method.clone()),
+            (
+                "url.scheme",
+                if self.tls { "https" } else { "http" }.to_owned(),
+            ),
+            ("url.path", self.path.clone()),
+            ("http.response.status_code", self.status.to_string()),
+            ("network.protocol.version", self.version.to_owned()),
+            ("client.address", self.visitor.to_string()),
+            ("adit.end", self.end.as_str().to_owned()),
+        ];
+        let known = [
+            (
+                "server.address",
+                self.host.as_ref().map(ToString::to_string),
+            ),
+            ("adit.claim", self.claim.as_ref().map(ToString::to_string)),
+            ("error.type", self.error.map(ToOwned::to_owned)),
+        ];
+        let known = known.into_iter();
+        attributes.extend(known.filter_map(|(name, value)| value.map(|value| (name, value))));
+        attributes
     }
 }
 

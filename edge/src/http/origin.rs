@@ -67,6 +67,16 @@ pub enum RouteError {
     NotHttp,
 }
 
+impl RouteError {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown-name",
+            Self::Offline => "offline",
+            Self::NotHttp => "misdirected",
+        }
+    }
+}
+
 /// Why a stream to an origin failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
@@ -83,6 +93,17 @@ pub enum OriginError {
 }
 
 impl OriginError {
+    /// As in [`crate::ConnectionEnd`].
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Aborted => "aborted",
+            Self::Limit => "limit",
+            Self::Timeout => "timeout",
+            Self::Gone => "gone",
+        }
+    }
+
     /// What `error` of an origin's stream says; any other failure of the stream counts as cut.
     pub fn of(error: &io::Error) -> Self {
         let inner = error.get_ref().map(|inner| inner as &(dyn Error + 'static));

@@ -12,7 +12,7 @@ use http::{
 };
 use hyper::body::{Body, Incoming};
 use model::Kind;
-use tunnel::message::OriginProtocol;
+use tunnel::{message::OriginProtocol, trace::SpanKind};
 
 use super::{
     Endpoint, Shared, VisitorConnection,
@@ -81,9 +81,7 @@ impl Proxy {
         let (parts, incoming) = request.into_parts();
         let wishes = Wishes::of(&parts.method, &parts.headers);
         let in_flight = self.activity.begin(&self.shared.metrics);
-        let id = request_id();
-        let mut recorder =
-            Recorder::start(self.shared.clone(), in_flight, &self.visitor, &parts, id);
+        let mut recorder = Recorder::start(self.shared.clone(), in_flight, &self.visitor, &parts);
         let answer = match self.route(parts, incoming, &mut recorder).await {
             Ok(routed) => self.forward(routed, recorder).await,
             Err(fault) => Err((fault, recorder)),
@@ -114,7 +112,10 @@ impl Proxy {
         if !self.visitor.may_ask_for(&authority.name) {
             return Err(Fault::Misdirected);
         }
-        let endpoint = self.shared.routes.route(&authority.name).await?;
+        let step = recorder.visiting().step("route", SpanKind::Internal);
+        let routed = self.shared.routes.route(&authority.name).await;
+        step.finish(routed.as_ref().err().map(|error| error.as_str()));
+        let endpoint = routed?;
         if endpoint.terms().kind != Kind::Http {
             return Err(Fault::Misdirected);
         }
@@ -153,6 +154,7 @@ impl Proxy {
             endpoint: &*endpoint,
             metrics: &self.shared.metrics,
             meter: &recorder.meter,
+            visiting: recorder.visiting(),
         };
         let sending = endpoint.pool().send(&errand, request);
         match self.settle(sending, &recorder).await {
@@ -213,6 +215,7 @@ impl Proxy {
             .host_header
             .clone()
             .unwrap_or(authority.text);
+        recorder.visiting().tell_origin(&mut parts.headers);
         match protocol {
             OriginProtocol::H1 => headers::for_h1(&mut parts.headers, &host),
             OriginProtocol::H2c => headers::for_h2(&mut parts.headers),
@@ -285,9 +288,4 @@ fn target(uri: &Uri, host: Option<UriAuthority>) -> Result<Uri, Fault> {
         parts.authority = Some(host);
     }
     Uri::from_parts(parts).map_err(|_| Fault::Authority)
-}
-
-/// Unique without anyone's help: 128 random bits.
-fn request_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }

@@ -40,7 +40,7 @@ pub(super) async fn forward(
         return proxy.exchange(routed, recorder).await;
     };
     let endpoint = routed.endpoint.clone();
-    let head = head(proxy, &routed, &recorder);
+    let head = head(proxy, &routed);
     let wanted = Some(protocol.clone());
     let (request, key) = match proxy.outgoing(routed, &recorder, OriginProtocol::H1, wanted) {
         Ok(outgoing) => outgoing,
@@ -50,6 +50,7 @@ pub(super) async fn forward(
         endpoint: &*endpoint,
         metrics: &proxy.shared.metrics,
         meter: &recorder.meter,
+        visiting: recorder.visiting(),
     };
     let sending = endpoint.pool().send_single(&errand, head, request);
     match proxy.settle(sending, &recorder).await {
@@ -88,12 +89,11 @@ async fn switch(
 }
 
 /// This stream has one visitor, so its head names him.
-fn head(proxy: &Proxy, routed: &Routed, recorder: &Recorder) -> StreamHead {
+fn head(proxy: &Proxy, routed: &Routed) -> StreamHead {
     let visitor = &proxy.visitor;
     let bind = routed.endpoint.terms().bind;
     let mut head = StreamHead::new(visitor.peer, visitor.local, bind);
     head.authority = Some(routed.authority.text.to_string());
-    head.unique_id = Some(recorder.id().as_bytes().to_vec());
     head.tls = visitor.tls.is_some();
     head
 }

@@ -22,12 +22,16 @@ use crate::{
     connection::Carried,
     http::{self, TlsInfo, VisitorConnection},
     metrics::Hit,
+    quiet::Quiet,
     route::{Claimed, Place},
 };
 
 /// Alerts (RFC 8446, section 6.2).
 const INTERNAL_ERROR: u8 = 80;
 const UNRECOGNIZED_NAME: u8 = 112;
+
+/// Visitors ask as often as they like for a name that has none.
+static NO_CERTIFICATE: Quiet = Quiet::new();
 
 /// For people who typed `http://` with the port of `https://`.
 const NOT_PLAIN: &[u8] =
@@ -177,7 +181,9 @@ impl Greeted {
         let config = match front.certificates.config(wanted).await {
             Ok(config) => config,
             Err(error) => {
-                tracing::warn!(%error, "a visitor gets no certificate");
+                if let Some(left_out) = NO_CERTIFICATE.admits(Instant::now()) {
+                    tracing::warn!(%error, left_out, "a visitor gets no certificate");
+                }
                 alert(stream, INTERNAL_ERROR).await;
                 return None;
             }

@@ -11,6 +11,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use tunnel::{
     Code, ControlReader, ControlWriter, Limits, Secret, Stream, Transport,
     control::ControlError,
@@ -29,6 +30,7 @@ use super::{
 use crate::{
     bounds::{FAREWELL, REPLICA_WAIT},
     metrics::{Hit, Metrics},
+    quiet::Quiet,
     route::{Facts, Follow},
 };
 
@@ -66,7 +68,7 @@ struct Admitted {
 /// Serves one agent's connection to its end. `stranger` is dropped as soon as the agent is known.
 pub(crate) async fn serve<S>(desk: Arc<Desk>, transport: Arc<dyn Transport>, stranger: S) {
     let came = Instant::now();
-    let Some(mut greeted) = greet(&desk, &*transport).await else {
+    let Some(greeted) = greet(&desk, &*transport).await else {
         return;
     };
     let admitted = match admit(&desk, &transport, &greeted.hello).await {
@@ -77,6 +79,21 @@ pub(crate) async fn serve<S>(desk: Arc<Desk>, transport: Arc<dyn Transport>, str
         }
     };
     drop(stranger);
+    // Every line of the session's tasks names it, whatever the log's level is.
+    let span = tracing::error_span!("session", id = %admitted.session.id);
+    hold(&desk, &transport, greeted, admitted, came)
+        .instrument(span)
+        .await;
+}
+
+/// From the welcome to the end.
+async fn hold(
+    desk: &Desk,
+    transport: &Arc<dyn Transport>,
+    mut greeted: Greeted,
+    admitted: Admitted,
+    came: Instant,
+) {
     let Admitted {
         session,
         outgoing,
@@ -92,7 +109,7 @@ pub(crate) async fn serve<S>(desk: Arc<Desk>, transport: Arc<dyn Transport>, str
     let welcomed = timeout(WELCOME_WITHIN, say(&mut greeted.writer, &welcome)).await;
     desk.metrics.session_began(transport.kind(), came.elapsed());
     let end = match welcomed {
-        Ok(Ok(())) => control::run(&desk, &session, greeted.reader, greeted.writer, outgoing).await,
+        Ok(Ok(())) => control::run(desk, &session, greeted.reader, greeted.writer, outgoing).await,
         Ok(Err(error)) => control::broken(&error),
         Err(_) => {
             desk.metrics.hit(Hit::WelcomeTime);
@@ -272,10 +289,17 @@ async fn admit(
     })
 }
 
+/// Whoever reaches the edge can say a hello that is refused.
+static REFUSED: Quiet = Quiet::new();
+
 /// Says why, and gives the agent a moment to read it before the connection is closed over it.
 async fn refuse(desk: &Desk, transport: &dyn Transport, mut writer: Writer, refusal: &Refusal) {
     desk.metrics.refused(refusal.code);
-    tracing::info!(peer = %transport.peer(), code = %refusal.code, reason = %refusal.message, "a hello is refused");
+    if let Some(left_out) = REFUSED.admits(Instant::now()) {
+        tracing::info!(
+            peer = %transport.peer(), code = %refusal.code, reason = %refusal.message, left_out, "a hello is refused",
+        );
+    }
     let message = EdgeMessage::Error(refusal.to_message());
     let saying = async {
         // An agent that does not listen learns the code from the close.

@@ -51,7 +51,8 @@ async fn each_direction_ends_by_itself() {
             (line.kind, line.port, line.claim),
             (Kind::Tcp, Some(bed.port), Some(port.claim))
         );
-        assert_eq!(head.unique_id.as_deref(), Some(line.connection.as_bytes()));
+        let told = head.unique_id.unwrap();
+        assert!(told.starts_with(line.connection.as_bytes()));
     }
 }
 

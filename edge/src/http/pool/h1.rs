@@ -127,11 +127,7 @@ impl Pool {
         head: StreamHead,
         upgrades: bool,
     ) -> Result<IdleH1, SendError> {
-        let io = errand
-            .endpoint
-            .open(head)
-            .await
-            .map_err(SendError::Origin)?;
+        let io = errand.open(head).await?;
         errand.metrics.upstream_opened.inc();
         let link = Link::new();
         let (sender, connection) = Builder::new()

@@ -114,11 +114,7 @@ impl Pool {
 
     async fn open_h2(&self, errand: &Errand<'_>) -> Result<SharedH2, SendError> {
         let head = shared_head(errand.endpoint);
-        let io = errand
-            .endpoint
-            .open(head)
-            .await
-            .map_err(SendError::Origin)?;
+        let io = errand.open(head).await?;
         errand.metrics.upstream_opened.inc();
         let link = Link::new();
         let (sender, connection) = builder(self.tasks.spawner())

@@ -15,13 +15,15 @@ use http::{Method, Request, Response, request::Parts};
 use hyper::body::{Body, Incoming};
 use model::HostPattern;
 use tokio::time::{sleep_until, timeout};
-use tunnel::{StreamHead, head::UNSPECIFIED, message::OriginProtocol};
+use tunnel::{StreamHead, head::UNSPECIFIED, message::OriginProtocol, trace::SpanKind};
 
 pub(super) use self::lease::Lease;
 use self::{h1::IdleH1, h2::SharedH2, link::Link};
 use super::{
-    Endpoint, OriginError, body::RequestBody, meter::Meter, metrics::HttpMetrics, tasks::Tasks,
+    Endpoint, OriginError, OriginIo, body::RequestBody, meter::Meter, metrics::HttpMetrics,
+    tasks::Tasks,
 };
+use crate::trace::Visiting;
 
 /// How long a connection that was told to end may take for it.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -54,7 +56,19 @@ pub(super) enum SendError {
 pub(super) struct Errand<'a> {
     pub(super) endpoint: &'a dyn Endpoint,
     pub(super) metrics: &'a HttpMetrics,
+    pub(super) visiting: &'a Visiting,
     pub(super) meter: &'a Arc<Meter>,
+}
+
+impl Errand<'_> {
+    /// A new stream, which belongs to the trace of the request that it is opened for.
+    async fn open(&self, mut head: StreamHead) -> Result<OriginIo, SendError> {
+        let step = self.visiting.step("open stream", SpanKind::Client);
+        head.unique_id = Some(step.context().unique_id());
+        let opened = self.endpoint.open(head).await;
+        step.finish(opened.as_ref().err().map(|error| error.as_str()));
+        opened.map_err(SendError::Origin)
+    }
 }
 
 /// What became of one attempt.
