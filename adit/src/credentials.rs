@@ -85,10 +85,13 @@ impl Credentials {
         if !path.exists() {
             return Ok(None);
         }
-        let text = read_bounded(path)?;
-        serde_json::from_str(&text)
-            .map(Some)
-            .or_fail(Exit::Usage, format!("{} is not valid", path.display()))
+        Self::read(path).map(Some)
+    }
+
+    /// A file that must be there.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = Zeroizing::new(read_bounded(path)?);
+        serde_json::from_str(&text).or_fail(Exit::Usage, format!("{} is not valid", path.display()))
     }
 }
 
@@ -166,6 +169,9 @@ fn kept_credentials(args: &ProviderArgs) -> Result<Vec<Credentials>, Failure> {
         Some(dir) => [dir.clone(), places::config_dir()?],
         None => [places::config_dir()?, from_dev],
     };
+    // What systemd hands over to a service (LoadCredential) is meant for nothing else.
+    let handed_over = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let order: Vec<PathBuf> = handed_over.into_iter().chain(order).collect();
     let loaded: Result<Vec<_>, _> = order.iter().map(|dir| kept_in(dir)).collect();
     Ok(loaded?.into_iter().flatten().collect())
 }

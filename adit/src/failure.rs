@@ -63,6 +63,15 @@ impl Failure {
         self
     }
 
+    /// The same, for another place that has to know of it.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            exit: self.exit,
+            message: self.message.clone(),
+            advice: self.advice.clone(),
+        }
+    }
+
     pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }

@@ -9,8 +9,11 @@ mod login;
 mod observe;
 mod output;
 mod places;
+mod run;
+mod service;
 mod share;
 mod signals;
+mod toml_file;
 
 use std::process::ExitCode;
 
@@ -64,6 +67,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Http(args) => share::run(args.into()).await,
         Command::Tls(args) => share::run(args.into()).await,
         Command::Tcp(args) => share::run(args.into()).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Service(command) => service::run(command),
         Command::Login(args) => login::run(args).await,
         Command::Admin(args) => admin::run(args).await,
         Command::Completions { shell } => cli::completions(shell),

@@ -42,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) name: String,
     pub(crate) provider: String,
     pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) resume_as: Option<String>,
     pub(crate) visits: bool,
     pub(crate) tls_tcp: Arc<ClientConfig>,
     pub(crate) tls_quic: quinn::ClientConfig,
@@ -57,6 +58,7 @@ pub struct AgentBuilder {
     name: String,
     provider: String,
     state_dir: Option<PathBuf>,
+    resume_as: Option<String>,
     visits: bool,
 }
 
@@ -71,6 +73,7 @@ impl Agent {
             name: DEFAULT_NAME.into(),
             provider: String::new(),
             state_dir: None,
+            resume_as: None,
             visits: false,
         }
     }
@@ -158,6 +161,14 @@ impl AgentBuilder {
         self
     }
 
+    /// What the resume secret is kept for, where the endpoints may change from one start to the next; by default the
+    /// endpoints themselves.
+    #[must_use]
+    pub fn resume_as(mut self, name: impl Into<String>) -> Self {
+        self.resume_as = Some(name.into());
+        self
+    }
+
     /// Asks the edge for an event per HTTP request.
     #[must_use]
     pub const fn visits(mut self, wanted: bool) -> Self {
@@ -176,6 +187,7 @@ impl AgentBuilder {
             name: self.name,
             provider: self.provider,
             state_dir: self.state_dir,
+            resume_as: self.resume_as,
             visits: self.visits,
             tls_tcp: dial::client_config(Arc::clone(&roots), &[ALPN_UPGRADE])?,
             tls_quic: dial::quic_config(roots)?,

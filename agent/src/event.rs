@@ -27,15 +27,26 @@ pub enum Event {
         code: Option<Code>,
         retry_in: Duration,
     },
-    /// The edge does not serve one of several binds (any more); the others go on.
+    /// The edge serves one more of the wanted binds ([`crate::Tunnel::want`]).
+    Bound(Bound),
+    /// The edge has given back a bind that is not wanted any more; its open streams go on.
+    Unbound {
+        id: u32,
+    },
+    /// The edge does not serve one of several binds (any more); the others go on. In this session it is not asked for
+    /// again under this id.
     BindLost {
         id: u32,
+        code: Code,
         reason: String,
     },
     /// An HTTP request, as the edge counted it.
     Visit(Visit),
-    /// Something a person can do better; once per tunnel and kind.
-    Hint(Hint),
+    /// Something a person can do better; once per bind and kind.
+    Hint {
+        bind: u32,
+        hint: Hint,
+    },
     /// The tunnel is over; nothing follows.
     Ended(TunnelError),
 }

@@ -49,11 +49,10 @@ enum Prepared {
 }
 
 #[derive(Debug)]
-struct Forwarder {
+pub(crate) struct Forwarder {
     to: Prepared,
     hints: bool,
     buffers: Buffers,
-    shared: Arc<Shared>,
 }
 
 /// Forwards until the tunnel ends; that it was closed is no error.
@@ -62,26 +61,34 @@ pub async fn forward(
     target: &Target,
     options: &OriginOptions,
 ) -> Result<(), ForwardError> {
-    let forwarder = Arc::new(Forwarder {
-        to: prepare(&target.origin, options)?,
-        hints: options.hints,
-        buffers: Buffers::default(),
-        shared: tunnel.shared(),
-    });
+    let forwarder = Arc::new(Forwarder::new(target, options)?);
+    Ok(carry(tunnel, |_| Some(Arc::clone(&forwarder))).await?)
+}
+
+/// Gives each stream to the forwarder of its bind; one that has none is refused.
+pub(crate) async fn carry(
+    tunnel: &Tunnel,
+    forwarder_of: impl Fn(u32) -> Option<Arc<Forwarder>>,
+) -> Result<(), TunnelError> {
     // Bounded by the streams that the session admits.
     let tasks = TaskTracker::new();
     let end = loop {
-        match tunnel.accept().await {
-            Ok(incoming) => {
-                let (forwarder, cancel) = (Arc::clone(&forwarder), tunnel.shared().cancel.clone());
-                tasks.spawn(async move {
-                    let one = forwarder.one(incoming);
-                    let _ = cancel.run_until_cancelled(one).await;
-                });
-            }
+        let incoming = match tunnel.accept().await {
+            Ok(incoming) => incoming,
             Err(TunnelError::Closed) => break Ok(()),
-            Err(error) => break Err(error.into()),
-        }
+            Err(error) => break Err(error),
+        };
+        let (forwarder, shared) = (forwarder_of(incoming.bind()), tunnel.shared());
+        tasks.spawn(async move {
+            let cancel = shared.cancel.clone();
+            let one = async {
+                match forwarder {
+                    Some(forwarder) => forwarder.one(incoming, &shared).await,
+                    None => incoming.refuse(Code::OriginRefused).await,
+                }
+            };
+            let _ = cancel.run_until_cancelled(one).await;
+        });
     };
     tasks.close();
     tasks.wait().await;
@@ -105,22 +112,30 @@ fn prepare(origin: &Origin, options: &OriginOptions) -> Result<Prepared, Forward
 }
 
 impl Forwarder {
+    pub(crate) fn new(target: &Target, options: &OriginOptions) -> Result<Self, ForwardError> {
+        Ok(Self {
+            to: prepare(&target.origin, options)?,
+            hints: options.hints,
+            buffers: Buffers::default(),
+        })
+    }
+
     /// What is needed only for a while, or only by rare origins, is boxed: the task of a stream lives as long as its visitor
     /// stays, and there are thousands.
-    async fn one(&self, incoming: Incoming) {
+    async fn one(&self, incoming: Incoming, shared: &Shared) {
         let step = Step::begin(incoming.head());
         match &self.to {
             Prepared::Tcp(address) => {
                 let connected = Box::pin(connect::tcp(address)).await;
-                self.copy(incoming, connected, step).await;
+                self.copy(incoming, (connected, step), shared).await;
             }
             Prepared::Unix(path) => {
                 let connected = Box::pin(connect::unix(path)).await;
-                self.copy(incoming, connected, step).await;
+                self.copy(incoming, (connected, step), shared).await;
             }
             Prepared::Tls(address, config) => {
                 let connected = Box::pin(connect::tls(address, Arc::clone(config))).await;
-                Box::pin(self.copy(incoming, connected, step)).await;
+                Box::pin(self.copy(incoming, (connected, step), shared)).await;
             }
             Prepared::Files(files) => {
                 if let Ok(stream) = incoming.accept().await {
@@ -135,8 +150,14 @@ impl Forwarder {
         }
     }
 
-    async fn copy(&self, incoming: Incoming, connected: io::Result<impl Side>, step: Step) {
+    async fn copy(
+        &self,
+        incoming: Incoming,
+        (connected, step): (io::Result<impl Side>, Step),
+        shared: &Shared,
+    ) {
         step.finish(connected.as_ref().err());
+        let bind = incoming.bind();
         let mut origin = match connected {
             Ok(origin) => origin,
             Err(error) => {
@@ -153,7 +174,7 @@ impl Forwarder {
         let mut scanner = self.hints.then(Scanner::new);
         let look = |piece: &[u8]| {
             if let Some(found) = scanner.as_mut().and_then(|scanner| scanner.scan(piece)) {
-                self.shared.hint(found);
+                shared.hint(bind, found);
             }
         };
         match copy::copy(&mut stream, &mut origin, &self.buffers, look).await {

@@ -21,6 +21,7 @@ mod event;
 mod forward;
 mod hint;
 mod origin;
+mod origins;
 mod policy;
 mod resume;
 mod session;
@@ -42,6 +43,7 @@ pub use origin::{
     Address, FileKind, Origin, OriginTls, Target, TargetError, TrustError,
     probe::{ProbeError, probe},
 };
+pub use origins::{Origins, forward_each};
 pub use session::{Incoming, Stream};
 pub use shared::EVENTS_KEPT;
 pub use source::{

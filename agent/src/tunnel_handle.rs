@@ -28,11 +28,11 @@ pub struct Tunnel {
 
 impl Tunnel {
     pub(crate) fn start(settings: Arc<Settings>, binds: Vec<Bind>) -> Self {
-        let (shared, incoming) = Shared::new(settings);
+        let (shared, incoming) = Shared::new(settings, binds);
         let events = Mutex::new(Some(shared.events.subscribe()));
         let (closing, closing_out) = watch::channel(None);
         let (end_in, end) = watch::channel(None);
-        let supervisor = Supervisor::new(Arc::clone(&shared), binds, closing_out);
+        let supervisor = Supervisor::new(Arc::clone(&shared), closing_out);
         shared.tasks.spawn({
             let shared = Arc::clone(&shared);
             async move {
@@ -58,6 +58,21 @@ impl Tunnel {
             Some(stream) = incoming.recv() => Ok(stream),
             error = self.ended() => Err(error),
         }
+    }
+
+    /// Holds these binds from now on, in the session that is open: what is new is bound, what is missing is given back, and
+    /// what stays is not touched. An id names one bind for ever, so a bind that changes gets a new one. For tunnels that were
+    /// begun with a list; a list that becomes empty is for [`Tunnel::close`].
+    ///
+    /// A fresh token is asked for before anything is bound, as the last one may not grant it.
+    pub fn want(&self, binds: Vec<Bind>) {
+        self.shared.wanted.send_if_modified(|wanted| {
+            let changed = **wanted != *binds;
+            if changed {
+                *wanted = binds.into();
+            }
+            changed
+        });
     }
 
     /// Waits for the end of the tunnel and tells why.

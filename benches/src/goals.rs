@@ -58,7 +58,7 @@ pub(crate) const ALL: [Goal; 8] = [
         "bytes per idle stream at the agent",
     ),
     goal(
-        "adit-agents",
+        "adit-tcp",
         &["agent-edge"],
         Bound::AtMost(40_960.0),
         "bytes per idle agent at the edge",

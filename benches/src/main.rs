@@ -2,6 +2,7 @@
 //! separate processes, in interleaved rounds, with every raw sample kept. `benches/run` is the one command;
 //! docs/performance.md says what is compared and what came out.
 
+mod agents;
 mod goals;
 mod load;
 mod machine;
@@ -15,6 +16,7 @@ mod report;
 mod rows;
 mod run;
 mod sample;
+mod scale;
 
 use std::process::ExitCode;
 
@@ -34,10 +36,14 @@ struct Arguments {
 enum Command {
     /// Measure, and append the raw samples to DIR/samples.jsonl
     Run(run::RunArgs),
+    /// Hold very many sessions at one edge, kill it, and append what that cost to DIR/scale.jsonl
+    Scale(scale::ScaleArgs),
     /// Make the tables from raw samples
     Report(report::ReportArgs),
     /// The server behind every path (started by `run`)
     Origin(origin::OriginArgs),
+    /// Many idle agents of one provider (started by `run`)
+    Agents(agents::AgentsArgs),
     /// The visitors of one sample (started by `run`)
     Load(load::LoadArgs),
 }
@@ -45,8 +51,10 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Origin(args) => origin::run(&args),
+        Command::Agents(args) => agents::run(args),
         Command::Load(args) => load::run(args),
     };
     match done {

@@ -14,12 +14,14 @@ pub(crate) enum What {
     Visits(Shape, usize),
     /// The memory of an idle stream
     Idle,
+    /// The memory of an idle agent
+    Agents,
     /// An agent's start to the first answer
     First,
 }
 
 /// In the order of measurement.
-pub(crate) const ALL: [Metric; 10] = [
+pub(crate) const ALL: [Metric; 11] = [
     metric("down1", What::Visits(Shape::Down, 1)),
     metric("up1", What::Visits(Shape::Up, 1)),
     metric("down16", What::Visits(Shape::Down, 16)),
@@ -29,6 +31,7 @@ pub(crate) const ALL: [Metric; 10] = [
     metric("connections1", What::Visits(Shape::Connections, 1)),
     metric("connections32", What::Visits(Shape::Connections, 32)),
     metric("idle", What::Idle),
+    metric("agents", What::Agents),
     metric("first", What::First),
 ];
 

@@ -55,19 +55,38 @@ impl Process {
 
     /// The first line of standard output that `wanted` takes.
     pub(crate) fn wait_for<T>(&mut self, wanted: impl Fn(&str) -> Option<T>) -> Outcome<T> {
+        self.wait_within(WITHIN, wanted)
+    }
+
+    pub(crate) fn wait_within<T>(
+        &mut self,
+        within: Duration,
+        wanted: impl Fn(&str) -> Option<T>,
+    ) -> Outcome<T> {
         let begun = Instant::now();
         loop {
-            let text = self.said("out");
-            let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            if let Some(found) = whole.lines().find_map(&wanted) {
+            if let Some(found) = self.lines().iter().find_map(|line| wanted(line)) {
                 return Ok(found);
             }
             let ended = self.child.try_wait().doing("wait")?.is_some();
-            if ended || begun.elapsed() > WITHIN {
+            if ended || begun.elapsed() > within {
                 return Err(self.silent(ended));
             }
             thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// The whole lines of standard output so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let text = self.said("out");
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(str::to_owned).collect()
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) -> Outcome<()> {
+        self.child.kill().doing("kill")?;
+        self.child.wait().doing("wait").map(drop)
     }
 
     /// The first event of that name that `adit --json` prints.

@@ -30,7 +30,7 @@ pub(crate) const VISITS: usize = 64;
 pub(crate) const SESSIONS_PER_SUBJECT: usize = 128;
 
 /// Keys of one lease: all of them end in one revision, which watchers have to take in one piece.
-pub(crate) const LEASE_KEYS: usize = 5000;
+pub(crate) const LEASE_KEYS: usize = store::MAX_LEASE_KEYS;
 /// A crashed edge is believed to be there for at most that long.
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(15);
 /// Three tries before a lease ends.

@@ -12,6 +12,8 @@ pub enum StoreError {
     Locked(PathBuf),
     #[error("cannot open {path}: {reason}")]
     Open { path: PathBuf, reason: String },
+    #[error("the store cannot be used as it is configured: {0}")]
+    Config(String),
     #[error("this store has format {found}, this program knows {known}; use a newer program")]
     Format { found: u64, known: u64 },
     /// What was asked for lies before the history that is kept.
@@ -36,6 +38,9 @@ pub enum StoreError {
     /// Nothing was changed; trying again may help.
     #[error("the store cannot be reached or used now: {0}")]
     Unavailable(String),
+    /// Nothing was changed, and trying again helps only when somebody has changed the store's settings or ours.
+    #[error("the store refuses this program: {0}")]
+    Refused(String),
     /// The change may have happened: read before trying again.
     #[error("the store did not say whether the change was made: {0}")]
     Unknown(String),

@@ -8,6 +8,9 @@ pub const MIN_LEASE_TTL: Duration = Duration::from_secs(5);
 /// Longer leases are refused: what should outlive a day of silence is not a lease.
 pub const MAX_LEASE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Keys of one lease. They all go in one revision, and that must stay small enough to be watched.
+pub const MAX_LEASE_KEYS: usize = 5000;
+
 /// Names a lease. Positive as a signed number too, since that is how etcd counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(u64);

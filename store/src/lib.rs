@@ -1,12 +1,13 @@
 //! The only memory of adit: facts are written once, leased where they may die, and watched.
 //!
-//! [`Store`] is the one trait; [`Embedded`] is the backend for one machine. [`layout`] names every key there is, [`Envelope`]
+//! [`Store`] is the one trait; [`Embedded`] is the backend for one machine, [`Etcd`] the one for many. [`layout`] names every key there is, [`Envelope`]
 //! seals what is under `secret/`, and [`Replica`] keeps a watched copy that outlives the loss of its store.
 
 mod embedded;
 mod entry;
 mod envelope;
 mod error;
+mod etcd;
 mod fact;
 mod key;
 pub mod layout;
@@ -32,9 +33,10 @@ pub use envelope::{
     Envelope, EnvelopeError, KekError, KekId, KeyEncryptionKey, Sealed, SealedParts,
 };
 pub use error::StoreError;
+pub use etcd::{Etcd, EtcdConfig, EtcdCounters, EtcdIdentity, EtcdUser};
 pub use fact::{Fact, FactError, FactKey};
 pub use key::{Key, KeyError, MAX_KEY, Prefix, Root};
-pub use lease::{LeaseId, MAX_LEASE_TTL, MIN_LEASE_TTL};
+pub use lease::{LeaseId, MAX_LEASE_KEYS, MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use range::Range;
 pub use replica::{Fold, Replica};
 pub use transaction::{

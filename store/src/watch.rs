@@ -25,6 +25,9 @@ pub enum WatchError {
 pub trait WatchSource: Send {
     /// Must lose nothing when the future is dropped before it is ready.
     async fn next(&mut self) -> Result<Batch, WatchError>;
+
+    /// Somebody waits for progress up to `revision`. A backend whose progress comes by itself at once need not be told.
+    fn want(&mut self, _revision: Revision) {}
 }
 
 impl Watch {
@@ -36,6 +39,11 @@ impl Watch {
     /// error the watch is over. Safe to drop before it is ready, as in `select!`.
     pub async fn next(&mut self) -> Result<Batch, WatchError> {
         self.0.next().await
+    }
+
+    /// Says that somebody waits for progress up to `revision`, so that it is not only told every few seconds.
+    pub fn want(&mut self, revision: Revision) {
+        self.0.want(revision);
     }
 }
 

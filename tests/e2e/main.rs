@@ -18,6 +18,8 @@ mod load;
 mod metrics;
 mod ports;
 mod readme;
+mod run_file;
+mod service;
 mod tls;
 mod tokens;
 mod traces;

@@ -7,12 +7,16 @@
 )]
 
 mod dev;
+mod etcd;
+mod namespaces;
 mod origin;
 mod process;
 mod tools;
 
 pub use self::{
     dev::{Dev, Share},
+    etcd::{EtcdCluster, EtcdNode, EtcdOptions, EtcdTls},
+    namespaces::Namespaces,
     origin::{Origin, echo, http_files, silent, speaks_first},
     process::{Process, WAIT},
     tools::{adit, free_port, install_crypto, program, python, root_of_repository, run},

@@ -2,6 +2,8 @@
 
 mod admin;
 mod dev;
+mod run;
+mod service;
 mod share;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -13,6 +15,8 @@ pub(crate) use self::{
         RevokeArgs, TokenCommand,
     },
     dev::DevArgs,
+    run::RunArgs,
+    service::{InstallArgs, PlaceArgs, ServiceCommand, ServiceRole, UninstallArgs},
     share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
 };
 use crate::{failure::Failure, observe::LogFormat};
@@ -22,6 +26,7 @@ Examples:
   adit dev 3000                 run a provider here and share port 3000
   adit http 3000 --host shop    share port 3000 as shop.<the provider's zone>
   adit tcp 5432                 share a database on a port of the provider
+  adit run -c adit.toml         share all that a file names
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 no provider, 4 credential refused, 5 refused by the
 provider, 6 unreachable, 7 in use, 8 replaced. Logs go to standard error; see --verbose.";
@@ -59,6 +64,11 @@ pub(crate) enum Command {
     Tls(TlsArgs),
     /// Share a TCP server on a port of the provider
     Tcp(TcpArgs),
+    /// Share all that a file names, and follow the file
+    Run(RunArgs),
+    /// Keep adit running as a systemd service
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Keep a provider's API key for later commands
     Login(LoginArgs),
     /// Look after endpoints, tokens, edges and keys
@@ -99,14 +109,17 @@ mod tests {
     #[test]
     fn every_flag_of_dev_and_of_sharing_has_its_environment_twin() {
         let cli = Cli::command();
-        for name in ["dev", "http", "tls", "tcp"] {
+        for name in ["dev", "http", "tls", "tcp", "run"] {
             let command = cli.find_subcommand(name).unwrap();
             for arg in command
                 .get_arguments()
                 .filter(|arg| arg.get_long().is_some() && !arg.is_global_set())
             {
                 let long = arg.get_long().unwrap();
-                if matches!(long, "help" | "version" | "trust" | "json") {
+                if matches!(
+                    long,
+                    "help" | "version" | "trust" | "json" | "check" | "example"
+                ) {
                     continue;
                 }
                 let twin = format!("ADIT_{}", long.to_uppercase().replace('-', "_"));

@@ -3,12 +3,14 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::ValueEnum;
+use serde::Deserialize;
 
 const HOST_HELP: &str =
     "One label for a name under the provider's zone, or a whole name of your own";
 
 /// How the edge is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Transport {
     /// QUIC where UDP works, TCP where it does not
     #[default]
@@ -18,7 +20,7 @@ pub(crate) enum Transport {
 }
 
 /// Where the provider is and how to talk to it.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct ProviderArgs {
     /// The provider's control plane [default: the one of `adit login`, else the `adit dev` of this machine]
     #[arg(long, value_name = "URL", env = "ADIT_SERVER", global = true)]
@@ -38,7 +40,7 @@ pub(crate) struct ProviderArgs {
 }
 
 /// How the origin is spoken to.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 pub(crate) struct OriginArgs {
     /// What the origin sees as Host: `visitor` (the public name), `origin` (its own address) or a name
     #[arg(long, value_name = "origin|visitor|VALUE", env = "ADIT_HOST_HEADER")]
@@ -65,6 +67,10 @@ pub(crate) struct ConnectArgs {
     /// Serve /live, /ready and /metrics of the agent here
     #[arg(long, value_name = "ADDR:PORT", env = "ADIT_ADMIN_ADDR")]
     pub(crate) admin_addr: Option<SocketAddr>,
+
+    /// Let several agents share the endpoint; counts when it is claimed for the first time
+    #[arg(long, env = "ADIT_REPLICAS")]
+    pub(crate) replicas: bool,
 
     /// Print events as JSON lines (docs/cli.md)
     #[arg(long)]

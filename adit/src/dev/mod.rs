@@ -22,7 +22,7 @@ use crate::{
     failure::Failure,
     output::{Event, Output},
     places,
-    share::{self, ShareOptions},
+    share::{self, ShareOptions, TunnelOptions},
     signals,
 };
 
@@ -50,11 +50,11 @@ async fn dev(args: DevArgs, output: &mut Output) -> Result<(), Failure> {
 /// The share of `dev` itself goes the way that every other one goes.
 fn share_options(args: DevArgs, data_dir: PathBuf) -> ShareOptions {
     ShareOptions {
-        kind: Kind::Http,
-        target: args.target,
-        host: args.host.map(|label| label.to_string()),
-        port: None,
-        origin: args.origin,
+        tunnel: TunnelOptions {
+            host: args.host.map(|label| label.to_string()),
+            origin: args.origin,
+            ..TunnelOptions::new(Kind::Http, args.target)
+        },
         provider: ProviderArgs {
             data_dir: Some(data_dir),
             ..ProviderArgs::default()

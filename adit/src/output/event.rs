@@ -7,6 +7,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::failure::Failure;
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(crate) enum Event {
@@ -27,6 +29,22 @@ pub(crate) enum Event {
     },
     Stopped {
         reason: String,
+    },
+    /// `adit run` has read its file.
+    Config {
+        file: String,
+        added: Vec<String>,
+        changed: Vec<String>,
+        removed: Vec<String>,
+        /// Why the file changes nothing.
+        error: Option<String>,
+    },
+    /// One tunnel of `adit run` cannot be had, or was taken away.
+    Refused {
+        name: String,
+        reason: String,
+        /// None when only another file can help.
+        retry_ms: Option<u64>,
     },
     Error {
         name: String,
@@ -73,21 +91,35 @@ pub(crate) struct Visit {
     pub(crate) down: u64,
 }
 
+impl Event {
+    pub(crate) fn of_failure(failure: &Failure) -> Self {
+        Self::Error {
+            name: failure.exit().name().to_owned(),
+            exit: failure.exit() as u8,
+            message: failure.to_string(),
+        }
+    }
+}
+
 /// An event with the time at which it is printed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Stamped<'a> {
     #[serde(flatten)]
     event: &'a Event,
+    /// Which of the tunnels of `adit run` it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<&'a str>,
     time: u64,
 }
 
 impl<'a> Stamped<'a> {
-    pub(crate) fn now(event: &'a Event) -> Self {
+    pub(crate) fn now(tunnel: Option<&'a str>, event: &'a Event) -> Self {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Self {
             event,
+            tunnel,
             time: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -106,6 +138,7 @@ mod tests {
         };
         let json = serde_json::to_value(Stamped {
             event: &event,
+            tunnel: None,
             time: 7,
         })
         .unwrap();

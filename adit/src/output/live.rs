@@ -53,7 +53,7 @@ impl Live {
                 reason, retry_ms, ..
             } => self.state = text::disconnected(reason, *retry_ms),
             Event::Stopped { reason } => self.state = format!("stopped: {reason}"),
-            Event::Error { .. } => return,
+            Event::Config { .. } | Event::Refused { .. } | Event::Error { .. } => return,
         }
         self.draw();
     }

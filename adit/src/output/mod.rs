@@ -6,11 +6,16 @@ mod event;
 mod json;
 mod live;
 mod plain;
+mod table;
 mod text;
+mod tunnels;
 
 use std::io::{IsTerminal, stdout};
 
-pub(crate) use self::event::{Event, Provider, Ready, Visit};
+pub(crate) use self::{
+    event::{Event, Provider, Ready, Visit},
+    tunnels::TunnelsOutput,
+};
 use self::{json::Json, live::Live, plain::Plain};
 use crate::failure::Failure;
 
@@ -44,12 +49,7 @@ impl Output {
     /// Tells of a failure those who read events; people read it from standard error.
     pub(crate) fn failed(&mut self, result: &Result<(), Failure>) {
         if let Err(failure) = result {
-            let (name, exit) = (failure.exit().name().to_owned(), failure.exit() as u8);
-            self.show(&Event::Error {
-                name,
-                exit,
-                message: failure.to_string(),
-            });
+            self.show(&Event::of_failure(failure));
         }
     }
 

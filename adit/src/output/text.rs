@@ -16,6 +16,16 @@ pub(crate) fn lines(event: &Event) -> Vec<String> {
             reason, retry_ms, ..
         } => vec![disconnected(reason, *retry_ms)],
         Event::Stopped { reason } => vec![format!("stopped: {reason}")],
+        Event::Config {
+            file,
+            added,
+            changed,
+            removed,
+            error,
+        } => config_lines(file, [added, changed, removed], error.as_deref()),
+        Event::Refused {
+            reason, retry_ms, ..
+        } => vec![refused(reason, *retry_ms)],
         // `main` prints errors, for every command alike.
         Event::Error { .. } => Vec::new(),
     }
@@ -26,6 +36,30 @@ pub(crate) fn disconnected(reason: &str, retry_ms: u64) -> String {
         "disconnected: {reason}; trying again in {}",
         duration(retry_ms)
     )
+}
+
+pub(crate) fn refused(reason: &str, retry_ms: Option<u64>) -> String {
+    match retry_ms {
+        Some(ms) => format!("refused: {reason}; trying again in {}", duration(ms)),
+        None => format!("refused: {reason}"),
+    }
+}
+
+fn config_lines(file: &str, lists: [&Vec<String>; 3], error: Option<&str>) -> Vec<String> {
+    if let Some(error) = error {
+        return vec![format!("the file was not taken over: {error}")];
+    }
+    let named = ["new", "changed", "removed"].into_iter().zip(lists);
+    let parts: Vec<_> = named
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what} {}", names.join(", ")))
+        .collect();
+    let what = if parts.is_empty() {
+        "nothing has changed".to_owned()
+    } else {
+        parts.join("; ")
+    };
+    vec![format!("{file}: {what}")]
 }
 
 pub(crate) fn ready_lines(ready: &Ready) -> Vec<String> {

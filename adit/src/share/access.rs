@@ -4,24 +4,32 @@ use std::{fs, sync::Arc};
 
 use agent::{ControlPlane, StaticToken, TokenSource};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use model::{EndpointName, HostPattern, Hostname, Kind, Label};
+use model::{ClaimId, EndpointName, HostPattern, Hostname, Kind, Label, Sharing};
 use proto::v1;
 use tunnel::Secret;
 
-use super::{Provider, ShareOptions, origin::Prepared};
+use super::{Provider, TunnelOptions, origin::Prepared};
 use crate::{
     credentials::Access,
     failure::{Exit, Failure, OrFail},
 };
 
+/// An endpoint that may be bound.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Claimed {
+    pub(crate) name: EndpointName,
+    pub(crate) kind: Kind,
+    /// None for a token that was handed over: it names its claims itself.
+    pub(crate) claim: Option<ClaimId>,
+    /// Where the provider serves http endpoints in the clear too.
+    clear_http_port: Option<u16>,
+}
+
 /// An endpoint to bind, and tokens that allow it.
 #[derive(Debug)]
 pub(super) struct Granted {
-    pub(super) name: EndpointName,
+    pub(super) claimed: Claimed,
     pub(super) tokens: Arc<dyn TokenSource>,
-    /// Where the provider serves http endpoints in the clear too.
-    clear_http_port: Option<u16>,
-    kind: Kind,
 }
 
 impl Granted {
@@ -30,61 +38,59 @@ impl Granted {
         access: Access,
         about: &v1::DiscoverResponse,
         prepared: &Prepared,
-        options: &ShareOptions,
+        options: &TunnelOptions,
     ) -> Result<Self, Failure> {
-        match access {
+        let claimed = claim(provider, &access, about, &prepared.label, options).await?;
+        let tokens: Arc<dyn TokenSource> = match access {
             Access::ApiKey(credentials) => {
-                let endpoint = provider.claim(wish(prepared, options)?).await?;
-                let name = endpoint
-                    .name
-                    .parse()
-                    .or_fail(Exit::Failed, "the provider's answer is not valid")?;
-                let claim = endpoint
-                    .claim
-                    .parse()
-                    .or_fail(Exit::Failed, "the provider's answer is not valid")?;
                 let key = Secret::from(credentials.api_key.to_string());
-                let source = ControlPlane::new(provider.channel(), &key, &[claim], "")
+                let claims: Vec<ClaimId> = claimed.claim.iter().cloned().collect();
+                let source = ControlPlane::new(provider.channel(), &key, &claims, "")
                     .or_fail(Exit::Credential, "the API key is not one")?;
-                Ok(Self::new(name, Arc::new(source), about, options))
+                Arc::new(source)
             }
             Access::Token { token, .. } => {
-                let name = match asked_name(options, &about.zone)? {
-                    Some(name) => name,
-                    None => only_name(token.expose(), options.kind)?,
-                };
                 let token = Secret::from(token.expose().to_owned());
-                Ok(Self::new(
-                    name,
-                    Arc::new(StaticToken::new(token)),
-                    about,
-                    options,
-                ))
+                Arc::new(StaticToken::new(token))
             }
-        }
+        };
+        Ok(Self { claimed, tokens })
     }
 }
 
-impl Granted {
-    fn new(
-        name: EndpointName,
-        tokens: Arc<dyn TokenSource>,
-        about: &v1::DiscoverResponse,
-        options: &ShareOptions,
-    ) -> Self {
-        let clear_http_port = u16::try_from(about.clear_http_port)
-            .ok()
-            .filter(|port| *port > 0);
-        Self {
-            name,
-            tokens,
-            clear_http_port,
-            kind: options.kind,
+/// Claims what is wished for, or finds it in the token. A random name or port stays the same for what it is `remembered_as`.
+pub(crate) async fn claim(
+    provider: &Provider,
+    access: &Access,
+    about: &v1::DiscoverResponse,
+    remembered_as: &str,
+    options: &TunnelOptions,
+) -> Result<Claimed, Failure> {
+    let (name, claim) = match access {
+        Access::ApiKey(_) => {
+            let endpoint = provider.claim(wish(remembered_as, options)).await?;
+            let not_valid = "the provider's answer is not valid";
+            let name = endpoint.name.parse().or_fail(Exit::Failed, not_valid)?;
+            let claim = endpoint.claim.parse().or_fail(Exit::Failed, not_valid)?;
+            (name, Some(claim))
         }
-    }
+        Access::Token { token, .. } => match asked_name(options, &about.zone)? {
+            Some(name) => (name, None),
+            None => (only_name(token.expose(), options.kind)?, None),
+        },
+    };
+    let clear_http_port = u16::try_from(about.clear_http_port).ok();
+    Ok(Claimed {
+        name,
+        kind: options.kind,
+        claim,
+        clear_http_port: clear_http_port.filter(|port| *port > 0),
+    })
+}
 
+impl Claimed {
     /// The URL that works without a certificate, where there is one.
-    pub(super) fn clear_url(&self) -> Option<String> {
+    pub(crate) fn clear_url(&self) -> Option<String> {
         let port = self.clear_http_port.filter(|_| self.kind == Kind::Http)?;
         let Some(HostPattern::Exact(host)) = self.name.host() else {
             return None;
@@ -97,15 +103,19 @@ impl Granted {
     }
 }
 
-fn wish(prepared: &Prepared, options: &ShareOptions) -> Result<v1::ClaimRequest, Failure> {
-    Ok(v1::ClaimRequest {
+fn wish(remembered_as: &str, options: &TunnelOptions) -> v1::ClaimRequest {
+    let sharing = match options.sharing {
+        Sharing::Exclusive => v1::Sharing::Exclusive,
+        Sharing::Replicas => v1::Sharing::Replicas,
+    };
+    v1::ClaimRequest {
         kind: proto::kind_to_proto(options.kind).into(),
         host: options.host.clone().unwrap_or_default(),
         port: options.port.map_or(0, u32::from),
-        sharing: v1::Sharing::Unspecified.into(),
+        sharing: sharing.into(),
         machine: machine(),
-        target: prepared.label.clone(),
-    })
+        target: remembered_as.to_owned(),
+    }
 }
 
 /// What tells this machine from others. It is only ever hashed.
@@ -122,7 +132,7 @@ fn machine() -> String {
     found.trim().chars().take(128).collect()
 }
 
-fn asked_name(options: &ShareOptions, zone: &str) -> Result<Option<EndpointName>, Failure> {
+fn asked_name(options: &TunnelOptions, zone: &str) -> Result<Option<EndpointName>, Failure> {
     if let Some(port) = options.port {
         return Ok(Some(EndpointName::Port(port)));
     }

@@ -74,7 +74,7 @@ fn shown(event: AgentEvent, ready: &impl Fn(&Connected) -> Event) -> Option<Even
         AgentEvent::Connected(connected) | AgentEvent::Migrated(connected) => {
             Some(ready(&connected))
         }
-        AgentEvent::Refreshed(_) => None,
+        AgentEvent::Refreshed(_) | AgentEvent::Bound(_) | AgentEvent::Unbound { .. } => None,
         AgentEvent::Disconnected {
             reason,
             code,
@@ -86,7 +86,7 @@ fn shown(event: AgentEvent, ready: &impl Fn(&Connected) -> Event) -> Option<Even
         }),
         AgentEvent::BindLost { reason, .. } => Some(Event::Hint { message: reason }),
         AgentEvent::Visit(visit) => Some(Event::Visit(from_edge(visit))),
-        AgentEvent::Hint(hint) => Some(Event::Hint {
+        AgentEvent::Hint { hint, .. } => Some(Event::Hint {
             message: hint.to_string(),
         }),
         // The end is told by the forwarding that it ends.
@@ -94,7 +94,7 @@ fn shown(event: AgentEvent, ready: &impl Fn(&Connected) -> Event) -> Option<Even
     }
 }
 
-fn from_edge(visit: Visit) -> output::Visit {
+pub(crate) fn from_edge(visit: Visit) -> output::Visit {
     let Visit {
         method,
         path,
@@ -117,8 +117,9 @@ fn from_edge(visit: Visit) -> output::Visit {
 fn ready(connected: &Connected, kind: &str, prepared: &Prepared, granted: &Granted) -> Ready {
     Ready {
         kind: kind.to_owned(),
-        name: granted.name.to_string(),
+        name: granted.claimed.name.to_string(),
         urls: granted
+            .claimed
             .clear_url()
             .into_iter()
             .chain(connected.urls().map(ToOwned::to_owned))
@@ -132,7 +133,7 @@ fn ready(connected: &Connected, kind: &str, prepared: &Prepared, granted: &Grant
     }
 }
 
-fn numbers(tunnel: &Tunnel) -> Numbers {
+pub(crate) fn numbers(tunnel: &Tunnel) -> Numbers {
     let status = tunnel.status().borrow().clone();
     Numbers {
         rtt_ms: status.rtt.map(to_ms),
@@ -143,11 +144,11 @@ fn numbers(tunnel: &Tunnel) -> Numbers {
 }
 
 /// Milliseconds with two digits behind the point.
-fn to_ms(time: Duration) -> f64 {
+pub(crate) fn to_ms(time: Duration) -> f64 {
     (time.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
-fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -165,7 +166,7 @@ fn result(ended: Result<(), ForwardError>, output: &mut Output) -> Result<(), Fa
 }
 
 /// The one place where the end of a tunnel becomes an exit code.
-fn tunnel_failure(error: &TunnelError) -> Failure {
+pub(crate) fn tunnel_failure(error: &TunnelError) -> Failure {
     let exit = match error {
         TunnelError::Refused { code, .. } => match code {
             Code::Auth | Code::Expired | Code::Revoked => Exit::Credential,

@@ -12,9 +12,16 @@ use agent::Agent;
 use tokio_util::sync::CancellationToken;
 use tunnel::message::Bind;
 
-use self::{access::Granted, origin::Prepared};
-pub(crate) use self::{options::ShareOptions, provider::Provider};
+use self::access::Granted;
+pub(crate) use self::{
+    access::{Claimed, claim},
+    follow::{from_edge, millis, numbers, to_ms, tunnel_failure},
+    options::{ShareOptions, TunnelOptions},
+    origin::{Prepared, prepare, refuse_own_ports, target},
+    provider::Provider,
+};
 use crate::{
+    cli::ProviderArgs,
     credentials,
     failure::{Exit, Failure, OrFail},
     observe::{self, Admin, Tunnels},
@@ -38,7 +45,7 @@ async fn share_alone(options: &ShareOptions, output: &mut Output) -> Result<(), 
     share(options, &tunnels, output, stop).await
 }
 
-async fn serve_admin(
+pub(crate) async fn serve_admin(
     addr: SocketAddr,
     tunnels: &Tunnels,
     stop: CancellationToken,
@@ -67,26 +74,35 @@ pub(crate) async fn share(
     output: &mut Output,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let target = origin::target(options)?;
+    let tunnel = &options.tunnel;
+    let target = target(tunnel)?;
     let access = credentials::find(&options.provider)?;
     let provider = Provider::connect(access.server(), access.ca(), access.api_key())?;
     let about = provider.discover().await?;
-    origin::refuse_own_ports(&target, &about.own_ports)?;
-    let prepared = origin::prepare(target, options).await?;
-    let granted = Granted::obtain(&provider, access, &about, &prepared, options).await?;
-    let bind = bind(&granted, &prepared, options);
+    refuse_own_ports(&target, &about.own_ports)?;
+    let prepared = prepare(target, tunnel).await?;
+    let granted = Granted::obtain(&provider, access, &about, &prepared, tunnel).await?;
+    let bind = bind(1, &granted.claimed, &prepared);
     let agent = agent(options, &provider, &about.locations, &granted)?;
     let tunnel = agent.bind(vec![bind]);
     tunnels.add(tunnel.status());
-    follow::follow(&tunnel, options.kind, &prepared, &granted, output, stop).await
+    follow::follow(
+        &tunnel,
+        options.tunnel.kind,
+        &prepared,
+        &granted,
+        output,
+        stop,
+    )
+    .await
 }
 
-fn bind(granted: &Granted, prepared: &Prepared, options: &ShareOptions) -> Bind {
+pub(crate) fn bind(id: u32, claimed: &Claimed, prepared: &Prepared) -> Bind {
     Bind {
-        id: 1,
-        host: granted.name.host().cloned(),
-        port: granted.name.port(),
-        kind: options.kind,
+        id,
+        host: claimed.name.host().cloned(),
+        port: claimed.name.port(),
+        kind: claimed.kind,
         proto: prepared.protocol,
         host_header: prepared.host_header.clone(),
     }
@@ -104,20 +120,19 @@ fn agent(
         .roots(provider.roots().clone())
         .transport(options.transport.into())
         .provider(provider.server())
-        .state_dir(resume_dir(options)?)
+        .state_dir(Some(resume_dir(&options.provider)?))
         .visits(true)
         .build()
         .or_fail(Exit::Failed, "the agent cannot be set up")
 }
 
 /// Where resume secrets survive a restart: beside the provider's data in dev, else in the user's state directory.
-fn resume_dir(options: &ShareOptions) -> Result<Option<PathBuf>, Failure> {
-    let base = options
-        .provider
+pub(crate) fn resume_dir(provider: &ProviderArgs) -> Result<PathBuf, Failure> {
+    let base = provider
         .data_dir
         .clone()
         .map_or_else(places::data_dir, Ok)?;
     let dir = base.join("resume");
     places::make_private_dir(&dir)?;
-    Ok(Some(dir))
+    Ok(dir)
 }

@@ -1,21 +1,28 @@
-//! What the three sharing commands have in common.
+//! What the three sharing commands and the tunnels of `adit run` have in common.
 
 use std::net::SocketAddr;
 
 use agent::TransportChoice;
-use model::Kind;
+use model::{Kind, Sharing};
 
 use crate::cli::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport};
 
-#[derive(Debug)]
-pub(crate) struct ShareOptions {
+/// One endpoint and its origin, from flags or from a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TunnelOptions {
     pub(crate) kind: Kind,
     /// None is the built-in welcome page.
     pub(crate) target: Option<String>,
     /// One label under the provider's zone, or a whole name.
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
+    pub(crate) sharing: Sharing,
     pub(crate) origin: OriginArgs,
+}
+
+#[derive(Debug)]
+pub(crate) struct ShareOptions {
+    pub(crate) tunnel: TunnelOptions,
     pub(crate) provider: ProviderArgs,
     pub(crate) transport: Transport,
     pub(crate) admin_addr: Option<SocketAddr>,
@@ -23,13 +30,9 @@ pub(crate) struct ShareOptions {
 }
 
 impl ShareOptions {
-    fn new(kind: Kind, target: String, connect: ConnectArgs) -> Self {
+    fn new(tunnel: TunnelOptions, connect: ConnectArgs) -> Self {
         Self {
-            kind,
-            target: Some(target),
-            host: None,
-            port: None,
-            origin: OriginArgs::default(),
+            tunnel,
             provider: connect.provider,
             transport: connect.transport,
             admin_addr: connect.admin_addr,
@@ -38,31 +41,58 @@ impl ShareOptions {
     }
 }
 
+impl TunnelOptions {
+    pub(crate) fn new(kind: Kind, target: Option<String>) -> Self {
+        Self {
+            kind,
+            target,
+            host: None,
+            port: None,
+            sharing: Sharing::Exclusive,
+            origin: OriginArgs::default(),
+        }
+    }
+}
+
 impl From<HttpArgs> for ShareOptions {
     fn from(args: HttpArgs) -> Self {
-        Self {
+        let tunnel = TunnelOptions {
             host: args.host,
             origin: args.origin,
-            ..Self::new(Kind::Http, args.target, args.connect)
-        }
+            sharing: sharing(args.connect.replicas),
+            ..TunnelOptions::new(Kind::Http, Some(args.target))
+        };
+        Self::new(tunnel, args.connect)
     }
 }
 
 impl From<TlsArgs> for ShareOptions {
     fn from(args: TlsArgs) -> Self {
-        Self {
+        let tunnel = TunnelOptions {
             host: args.host,
-            ..Self::new(Kind::Tls, args.target, args.connect)
-        }
+            sharing: sharing(args.connect.replicas),
+            ..TunnelOptions::new(Kind::Tls, Some(args.target))
+        };
+        Self::new(tunnel, args.connect)
     }
 }
 
 impl From<TcpArgs> for ShareOptions {
     fn from(args: TcpArgs) -> Self {
-        Self {
+        let tunnel = TunnelOptions {
             port: args.port,
-            ..Self::new(Kind::Tcp, args.target, args.connect)
-        }
+            sharing: sharing(args.connect.replicas),
+            ..TunnelOptions::new(Kind::Tcp, Some(args.target))
+        };
+        Self::new(tunnel, args.connect)
+    }
+}
+
+const fn sharing(replicas: bool) -> Sharing {
+    if replicas {
+        Sharing::Replicas
+    } else {
+        Sharing::Exclusive
     }
 }
 

@@ -4,21 +4,21 @@ use agent::{Address, Origin, OriginOptions, OriginTls, Target};
 use model::Kind;
 use tunnel::message::OriginProtocol;
 
-use super::ShareOptions;
+use super::TunnelOptions;
 use crate::failure::{Exit, Failure, OrFail};
 
 /// A target that has been looked at.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) target: Target,
+pub(crate) struct Prepared {
+    pub(crate) target: Target,
     /// As the user wrote it, for people to read.
-    pub(super) label: String,
-    pub(super) protocol: Option<OriginProtocol>,
-    pub(super) host_header: Option<String>,
-    pub(super) options: OriginOptions,
+    pub(crate) label: String,
+    pub(crate) protocol: Option<OriginProtocol>,
+    pub(crate) host_header: Option<String>,
+    pub(crate) options: OriginOptions,
 }
 
-pub(super) fn target(options: &ShareOptions) -> Result<Target, Failure> {
+pub(crate) fn target(options: &TunnelOptions) -> Result<Target, Failure> {
     let target = match &options.target {
         None => Target::welcome(),
         Some(text) => text
@@ -41,7 +41,7 @@ pub(super) fn target(options: &ShareOptions) -> Result<Target, Failure> {
 }
 
 /// A provider that shares one of its own ports would visit itself for ever.
-pub(super) fn refuse_own_ports(target: &Target, own: &[u32]) -> Result<(), Failure> {
+pub(crate) fn refuse_own_ports(target: &Target, own: &[u32]) -> Result<(), Failure> {
     let (Origin::Tcp(address) | Origin::Tls(address)) = &target.origin else {
         return Ok(());
     };
@@ -63,7 +63,7 @@ fn is_this_machine(address: &Address) -> bool {
     is_loopback || host == "localhost" || host.ends_with(".localhost")
 }
 
-pub(super) async fn prepare(target: Target, options: &ShareOptions) -> Result<Prepared, Failure> {
+pub(crate) async fn prepare(target: Target, options: &TunnelOptions) -> Result<Prepared, Failure> {
     let tls = match &options.origin {
         origin if origin.origin_insecure => OriginTls::Anything,
         origin => match &origin.origin_ca {
@@ -109,7 +109,7 @@ async fn protocol(target: &Target, tls: &OriginTls) -> Option<OriginProtocol> {
     }
 }
 
-fn host_header(target: &Target, options: &ShareOptions) -> Option<String> {
+fn host_header(target: &Target, options: &TunnelOptions) -> Option<String> {
     match options.origin.host_header.as_deref() {
         None | Some("visitor") => None,
         Some("origin") => match &target.origin {

@@ -1,5 +1,6 @@
 //! One authenticated connection to an edge: opened by a race, held by a control loop, gone when either side says so.
 
+mod binds;
 mod control;
 mod ended;
 mod greet;
@@ -102,6 +103,8 @@ impl Session {
             connected: connected_in,
             notice: notice_in,
             resume: resume_in,
+            binds: binds::Binds::new(opened.asked),
+            leaving: false,
             heard: None,
         };
         let stop = cancel.clone();

@@ -47,6 +47,8 @@ pub(crate) struct Opened {
     pub(crate) connected: Connected,
     pub(crate) limits: Limits,
     pub(crate) resume: Option<Secret>,
+    /// The binds that the hello asked for by their ids; none when it asked for all that the token grants.
+    pub(crate) asked: Option<Vec<u32>>,
     pub(crate) udp_blocked: bool,
 }
 
@@ -168,6 +170,7 @@ impl Runner<'_> {
             TransportChoice::Auto => Why::Fastest,
             TransportChoice::Quic | TransportChoice::Tcp => Why::Chosen,
         };
+        let asked = self.opening.hello.bind.as_deref();
         let connected = Connected {
             session: welcome.session,
             edge: welcome.edge.to_string(),
@@ -185,6 +188,7 @@ impl Runner<'_> {
             connected,
             limits: welcome.limits,
             resume: welcome.resume,
+            asked: asked.map(|binds| binds.iter().map(|bind| bind.id).collect()),
             udp_blocked,
         }
     }

@@ -1,10 +1,11 @@
 //! When a session's token is renewed, and the asking for the new one, which must not hold up the control loop.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use model::UnixTime;
 use tokio::time::Instant;
+use tunnel::message::Bind;
 
 use super::open::wall_clock;
 use crate::{
@@ -14,10 +15,16 @@ use crate::{
 /// When the edge has not answered a new token by then, another one is tried.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// What became of a question, and what was wanted when it was asked.
+pub(super) struct Asked {
+    pub(super) result: Result<Issued, TokenSourceError>,
+    pub(super) wanted: Arc<[Bind]>,
+}
+
 pub(super) struct Renewal {
     /// None for a source that has one token only.
     at: Option<Instant>,
-    asking: Option<BoxFuture<'static, Result<Issued, TokenSourceError>>>,
+    asking: Option<BoxFuture<'static, Asked>>,
     failures: u32,
 }
 
@@ -32,7 +39,7 @@ impl Renewal {
     }
 
     /// The next token, in time. May be dropped and called again.
-    pub(super) async fn next(&mut self, shared: &Shared) -> Result<Issued, TokenSourceError> {
+    pub(super) async fn next(&mut self, shared: &Shared) -> Asked {
         let asking = match &mut self.asking {
             Some(asking) => asking,
             None => {
@@ -40,7 +47,9 @@ impl Renewal {
                     Some(at) => tokio::time::sleep_until(at).await,
                     None => std::future::pending().await,
                 }
+                let wanted = shared.wanted();
                 let asked = shared.settings.ask_token(TokenWhy::Refresh);
+                let asked = asked.map(move |result| Asked { result, wanted });
                 self.asking.insert(asked.boxed())
             }
         };
@@ -48,6 +57,12 @@ impl Renewal {
         self.asking = None;
         self.at = Some(Instant::now() + ANSWER_TIMEOUT);
         result
+    }
+
+    /// Asks at once: what is wanted has grown beyond what the token is for. A question that is under way was asked before.
+    pub(super) fn hasten(&mut self) {
+        self.asking = None;
+        self.at = Some(Instant::now());
     }
 
     pub(super) fn renewed(&mut self, session_exp: UnixTime) {

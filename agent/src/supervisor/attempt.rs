@@ -29,7 +29,7 @@ pub(super) struct UdpMemory(HashMap<Location, Instant>);
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) shared: Arc<Shared>,
-    pub(super) binds: Vec<Bind>,
+    pub(super) binds: Arc<[Bind]>,
     pub(super) resume: Option<Secret>,
     pub(super) udp: UdpMemory,
     pub(super) choice: TransportChoice,
@@ -95,7 +95,7 @@ impl Attempt {
     }
 
     async fn token(&self) -> Result<Issued, TokenSourceError> {
-        let known = self.shared.token();
+        let known = self.shared.token(&self.binds);
         let why = match &known {
             None => TokenWhy::Initial,
             Some(_) if self.token_refused => TokenWhy::AfterExpiry,
@@ -103,7 +103,8 @@ impl Attempt {
             Some(issued) => return Ok(issued.clone()),
         };
         let issued = self.shared.settings.ask_token(why).await?;
-        self.shared.keep_token(issued.clone());
+        self.shared
+            .keep_token(issued.clone(), Arc::clone(&self.binds));
         Ok(issued)
     }
 
@@ -145,7 +146,7 @@ impl Attempt {
                 v: vec![VERSION],
                 token: issued.token.clone(),
                 agent: self.shared.settings.name.clone(),
-                bind: (!self.binds.is_empty()).then(|| self.binds.clone()),
+                bind: (!self.binds.is_empty()).then(|| self.binds.to_vec()),
                 resume: self.resume.clone(),
                 visits: self.shared.settings.visits,
             },

@@ -55,9 +55,12 @@ impl Keeper {
     }
 }
 
-/// What a resume secret is for: the provider, and the endpoints in any order.
+/// What a resume secret is for: the provider, and the endpoints in any order or what the owner says in their place.
 fn parts(settings: &Settings, binds: &[Bind]) -> Vec<String> {
-    let mut names: Vec<_> = binds.iter().map(endpoint).collect();
+    let mut names: Vec<_> = match &settings.resume_as {
+        Some(name) => vec![name.clone()],
+        None => binds.iter().map(endpoint).collect(),
+    };
     names.sort();
     names.insert(0, settings.provider.clone());
     names

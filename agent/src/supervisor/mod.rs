@@ -20,10 +20,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::task::TaskTracker;
-use tunnel::{
-    Code,
-    message::{Bind, ErrorMessage},
-};
+use tunnel::{Code, message::ErrorMessage};
 
 use crate::{
     Event, Phase, TokenSourceErrorKind, TunnelError,
@@ -42,7 +39,6 @@ const OLD_SESSION: Duration = Duration::from_secs(3600);
 
 pub(crate) struct Supervisor {
     shared: Arc<Shared>,
-    binds: Vec<Bind>,
     closing: watch::Receiver<Option<Duration>>,
     backoff: Backoff,
     keeper: Keeper,
@@ -55,14 +51,9 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        binds: Vec<Bind>,
-        closing: watch::Receiver<Option<Duration>>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, closing: watch::Receiver<Option<Duration>>) -> Self {
         Self {
             shared,
-            binds,
             closing,
             backoff: Backoff::default(),
             keeper: Keeper::default(),
@@ -93,7 +84,8 @@ impl Supervisor {
     async fn connect(&mut self) -> Result<Session, TunnelError> {
         loop {
             self.shared.phase(Phase::Connecting);
-            self.keeper.open(&self.shared.settings, &self.binds);
+            self.keeper
+                .open(&self.shared.settings, &self.shared.wanted());
             let attempt = self.attempt(Goal::Any).run();
             let failure = tokio::select! {
                 _ = closing(self.closing.clone()) => return Err(TunnelError::Closed),
@@ -113,7 +105,7 @@ impl Supervisor {
     fn attempt(&self, goal: Goal) -> Attempt {
         Attempt {
             shared: Arc::clone(&self.shared),
-            binds: self.binds.clone(),
+            binds: self.shared.wanted(),
             resume: self.keeper.secret(),
             udp: self.udp.clone(),
             choice: self.shared.settings.transport,

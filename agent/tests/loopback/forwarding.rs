@@ -324,7 +324,7 @@ async fn a_refused_host_name_gives_one_hint() {
     let mut hints = Vec::new();
     while let Ok(event) = events.recv().await {
         match event {
-            Event::Hint(hint) => hints.push(hint),
+            Event::Hint { hint, .. } => hints.push(hint),
             Event::Ended(_) => break,
             _ => {}
         }

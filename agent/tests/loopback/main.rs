@@ -6,6 +6,7 @@
     reason = "what goes wrong here is the test's result"
 )]
 
+mod binds;
 mod edge;
 mod forwarding;
 mod provider;

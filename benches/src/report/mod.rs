@@ -1,6 +1,7 @@
 //! Tables in Markdown, made from raw samples and from nothing else.
 
 mod goals;
+mod scale;
 mod table;
 
 use std::{
@@ -32,7 +33,9 @@ pub(crate) struct Samples {
 
 pub(crate) fn run(args: &ReportArgs) -> Outcome<()> {
     let samples = Samples::read(&args.out.join("samples.jsonl"))?;
-    let text = format!("{}\n{}", table::write(&samples), goals::write(&samples));
+    let scale = scale::write(&args.out.join("scale.jsonl"))?;
+    let (goals, tables) = (goals::write(&samples), table::write(&samples));
+    let text = format!("{tables}\n{goals}{scale}");
     match &args.into {
         None => print!("{text}"),
         Some(file) => between_markers(file, &text)?,

@@ -19,9 +19,11 @@ const RATES: [(&str, &str); 4] = [
     ("connections1", "new connections, 1 at a time"),
     ("connections32", "new connections, 32"),
 ];
-const MEMORY: [(&str, &str); 2] = [
+const MEMORY: [(&str, &str); 4] = [
     ("idle-edge", "per idle stream, edge"),
     ("idle-agent", "per idle stream, agent"),
+    ("agent-edge", "per idle agent, edge"),
+    ("agent-agent", "per idle session in one agent process"),
 ];
 
 pub(super) fn write(samples: &Samples) -> String {
@@ -37,6 +39,10 @@ pub(super) fn write(samples: &Samples) -> String {
     text += &grid(samples, &BULK, |row, metric| cost(samples, row, metric));
     text += "\n### CPU of a request or connection, microseconds: whole path (edge, agent, load, origin)\n\n";
     text += &grid(samples, &RATES, |row, metric| cost(samples, row, metric));
+    text += "\n### From the agent's start to the first 200, milliseconds (least–greatest)\n\n";
+    text += &grid(samples, &[("first", "milliseconds")], |row, metric| {
+        cell(samples, row, metric, 1)
+    });
     text += "\n### User memory, bytes (least–greatest)\n\n";
     text += &grid(samples, &MEMORY, |row, metric| memory(samples, row, metric));
     text
@@ -75,7 +81,7 @@ fn heading(samples: &Samples) -> String {
 const BUSY: f64 = 0.35;
 
 /// A day and a minute from seconds since 1970 (the civil calendar of Howard Hinnant's `days_from_civil`, turned round).
-fn date(seconds: u64) -> String {
+pub(super) fn date(seconds: u64) -> String {
     let days = seconds / 86_400 + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =

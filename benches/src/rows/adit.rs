@@ -50,6 +50,10 @@ impl Carried {
         Self { visitor, transport }
     }
 
+    pub(crate) fn is_tcp(self) -> bool {
+        self.visitor == Visitor::Tcp
+    }
+
     pub(crate) fn name(self) -> String {
         let visitor = match self.visitor {
             Visitor::Tcp => "tcp",
@@ -81,6 +85,7 @@ pub(super) fn public(
     let mut public = Public::new(target, directory);
     public.edge = Some(edge);
     public.host = format!("{LABEL}.{}", provider["zone"].as_str().unwrap_or_default());
+    public.provider = Some((data(&path).join("credentials.json"), carried.transport));
     public.ca = (carried.visitor == Visitor::Https).then(|| data(&path).join("ca.pem"));
     let agent = agent(program, carried, origin, &path);
     public.agent(Ready::Event(carried.transport), agent);

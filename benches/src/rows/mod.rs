@@ -55,6 +55,8 @@ pub(crate) struct Public {
     pub(crate) target: SocketAddr,
     pub(crate) host: String,
     pub(crate) ca: Option<PathBuf>,
+    /// Where other agents find the credential of this provider, and the transport of the row.
+    pub(crate) provider: Option<(PathBuf, &'static str)>,
     edge: Option<Process>,
     agent: Option<Agent>,
     directory: TempDir,
@@ -130,6 +132,11 @@ impl Row {
         matches!(self.kind, Kind::Direct)
     }
 
+    /// Whether agents of one provider can be counted here: those of tcp endpoints, since visitors make no difference.
+    pub(crate) fn has_provider(&self) -> bool {
+        matches!(&self.kind, Kind::Adit { carried, .. } if carried.is_tcp())
+    }
+
     /// Whether somebody starts an agent here and waits for it.
     pub(crate) fn is_dialled(&self) -> bool {
         !matches!(self.kind, Kind::Direct | Kind::Nginx)
@@ -142,6 +149,7 @@ impl Public {
             target,
             host: "localhost".into(),
             ca: None,
+            provider: None,
             edge: None,
             agent: None,
             directory,
@@ -151,6 +159,11 @@ impl Public {
     fn agent(&mut self, ready: Ready, command: Command) {
         let command = RefCell::new(command);
         self.agent = Some(Agent { command, ready });
+    }
+
+    /// The processes of the public side.
+    pub(crate) fn edge(&self) -> Outcome<Vec<u32>> {
+        self.edge.as_ref().map_or(Ok(Vec::new()), Process::tree)
     }
 
     /// Starts the agent, and waits for nothing.
@@ -192,12 +205,12 @@ impl Standing {
 }
 
 /// A port that was free a moment ago, for programs that cannot be told port 0.
-fn free_port() -> Outcome<u16> {
+pub(crate) fn free_port() -> Outcome<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").doing("a free port")?;
     Ok(listener.local_addr().doing("a free port")?.port())
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 

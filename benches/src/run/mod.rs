@@ -1,6 +1,7 @@
 //! A whole run: every round visits every metric, and within each metric every row, so that rows of one metric are
 //! measured next to each other in time; the order of the rows turns around from round to round.
 
+mod agents;
 mod first;
 mod idle;
 mod visit;
@@ -120,6 +121,8 @@ impl Bench {
             }
             What::Idle if row.is_direct() => return Ok(()),
             What::Idle => idle::measure(self, row),
+            What::Agents if !row.has_provider() => return Ok(()),
+            What::Agents => agents::measure(self, row),
             What::First if !row.is_dialled() || standing.public.ca.is_some() => return Ok(()),
             What::First => first::measure(self, row),
         };
@@ -182,7 +185,7 @@ fn stamp() -> Sample {
 }
 
 /// This program in another role.
-fn own(args: &[&str]) -> Outcome<Command> {
+pub(crate) fn own(args: &[&str]) -> Outcome<Command> {
     let mut command = Command::new(std::env::current_exe().doing("this program's path")?);
     command.args(args);
     Ok(command)

@@ -39,6 +39,11 @@ pub trait Subject: Send + Sync {
     /// A store in which nothing is yet.
     async fn fresh(&self) -> SharedStore;
 
+    /// One whose history is going to be forgotten. A backend whose stores share their history gives one apart.
+    async fn fresh_to_forget(&self) -> SharedStore {
+        self.fresh().await
+    }
+
     /// Makes the store forget all history up to now, as if a long time had passed.
     async fn forget(&self, store: &SharedStore);
 }

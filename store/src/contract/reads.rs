@@ -75,7 +75,7 @@ pub async fn a_revision_can_be_read_again(subject: &dyn Subject) {
 }
 
 pub async fn a_forgotten_revision_is_said_so(subject: &dyn Subject) {
-    let store = subject.fresh().await;
+    let store = subject.fresh_to_forget().await;
     let past = put(&store, "a", "1").await;
     put(&store, "a", "2").await;
     subject.forget(&store).await;

@@ -142,7 +142,7 @@ pub async fn giving_up_waiting_loses_nothing(subject: &dyn Subject) {
 }
 
 pub async fn a_watch_that_fell_behind_is_told(subject: &dyn Subject) {
-    let store = subject.fresh().await;
+    let store = subject.fresh_to_forget().await;
     let past = newest(&store).await;
     put(&store, "a", "1").await;
     put(&store, "b", "1").await;

@@ -9,7 +9,9 @@ use super::{
     leases::Leases,
     shared::unavailable,
 };
-use crate::{Change, Entry, Key, LeaseId, Operation, StoreError, Transaction, Value};
+use crate::{
+    Change, Entry, Key, LeaseId, MAX_LEASE_KEYS, Operation, StoreError, Transaction, Value,
+};
 
 /// Created, modified, lease or zero, value.
 type Row<'a> = (u64, u64, u64, &'a [u8]);
@@ -26,9 +28,6 @@ const FORMAT: &str = "format";
 const REVISION: &str = "revision";
 /// The tables above; a file of another format is not touched.
 const FORMAT_NOW: u64 = 1;
-
-/// Keys of one lease. They all go in one revision, and that must stay small enough to be watched.
-const MAX_LEASE_KEYS: u64 = 5000;
 
 /// All tables, open in one write transaction.
 pub(super) struct Tables<'txn> {
@@ -162,7 +161,10 @@ impl<'txn> Tables<'txn> {
                 None => wanted.push((*lease, self.key_count(*lease)? + new)),
             }
         }
-        match wanted.iter().find(|(_, count)| *count > MAX_LEASE_KEYS) {
+        match wanted
+            .iter()
+            .find(|(_, count)| *count > MAX_LEASE_KEYS as u64)
+        {
             Some((lease, _)) => Err(StoreError::LeaseFull(*lease)),
             None => Ok(()),
         }

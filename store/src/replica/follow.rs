@@ -72,8 +72,18 @@ impl<F: Fold> Follower<F> {
         self.state
             .standing
             .send_modify(|standing| standing.lost_since = None);
+        let mut wanted = self.state.wanted.subscribe();
+        wanted.mark_changed();
         loop {
-            match watch.next().await {
+            let next = tokio::select! {
+                next = watch.next() => next,
+                // The sender lives in `state`, so this cannot fail.
+                _ = wanted.changed() => {
+                    watch.want(*wanted.borrow_and_update());
+                    continue;
+                }
+            };
+            match next {
                 Ok(batch) => self.take(batch),
                 Err(WatchError::Closed) => return StoreError::Closed,
                 Err(WatchError::Compacted { oldest }) => {

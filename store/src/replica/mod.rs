@@ -37,6 +37,8 @@ struct State<F> {
     standing: watch::Sender<Standing>,
     /// Apart from `standing`, for those who wait for changes only.
     revision: watch::Sender<Revision>,
+    /// The highest that somebody waits for.
+    wanted: watch::Sender<Revision>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +62,7 @@ impl<F: Fold> Replica<F> {
             fold: RwLock::new(fold),
             standing: watch::Sender::default(),
             revision: watch::Sender::default(),
+            wanted: watch::Sender::default(),
         });
         tokio::spawn(follow::run(store, prefix, state.clone(), stop.clone()));
         Arc::new(Self {
@@ -97,6 +100,9 @@ impl<F: Fold> Replica<F> {
     /// Waits until the fold is at `revision`, but not longer than `within`; says whether it is.
     pub async fn reached(&self, revision: Revision, within: Duration) -> bool {
         let mut changes = self.changes();
+        if *changes.borrow() < revision {
+            self.state.want(revision);
+        }
         let there = changes.wait_for(|now| *now >= revision);
         tokio::time::timeout(within, there)
             .await
@@ -122,6 +128,12 @@ impl<F> State<F> {
 
     fn write(&self) -> RwLockWriteGuard<'_, F> {
         self.fold.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes the follower also when it was told before: the store may have been asked too early.
+    fn want(&self, revision: Revision) {
+        self.wanted
+            .send_modify(|wanted| *wanted = revision.max(*wanted));
     }
 }
 

@@ -1,0 +1,164 @@
+//! The provider of a file: how it is reached and what it says of itself.
+
+use std::{path::Path, sync::Arc};
+
+use agent::{Agent, Origins, StaticToken, TokenSource};
+use model::ClaimId;
+use proto::v1;
+use tunnel::Secret;
+
+use super::{
+    file::ProviderSettings,
+    tokens::{ClaimTokens, FileTokens},
+};
+use crate::{
+    cli::{ProviderArgs, Transport},
+    credentials::{self, Access, Credentials},
+    failure::{Exit, Failure, OrFail},
+    share::{self, Claimed, Prepared, Provider, TunnelOptions},
+};
+
+/// Asked once; what depends on the moment is asked for each tunnel.
+#[derive(Debug)]
+pub(super) struct Connection {
+    provider: Provider,
+    access: Access,
+    about: v1::DiscoverResponse,
+    tokens: Tokens,
+    args: ProviderArgs,
+    transport: Transport,
+}
+
+#[derive(Debug)]
+enum Tokens {
+    Claims(Arc<ClaimTokens>),
+    Given(Arc<dyn TokenSource>),
+}
+
+/// A tunnel that may be bound.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) prepared: Prepared,
+    pub(super) claimed: Claimed,
+}
+
+impl Connection {
+    /// Flags and environment go before the file.
+    pub(super) async fn open(
+        settings: &ProviderSettings,
+        flags: &ProviderArgs,
+    ) -> Result<Self, Failure> {
+        let args = ProviderArgs {
+            server: flags.server.clone().or_else(|| settings.server.clone()),
+            token_file: flags
+                .token_file
+                .clone()
+                .or_else(|| settings.token_file.clone()),
+            ca: flags.ca.clone().or_else(|| settings.ca.clone()),
+            data_dir: flags.data_dir.clone(),
+        };
+        let access = match &settings.credential_file {
+            Some(file) if args.token_file.is_none() => from_file(file, &args)?,
+            _ => credentials::find(&args)?,
+        };
+        let provider = Provider::connect(access.server(), access.ca(), access.api_key())?;
+        let about = provider.discover().await?;
+        let tokens = match (&access, &args.token_file) {
+            (Access::ApiKey(kept), _) => {
+                let key = Secret::from(kept.api_key.to_string());
+                Tokens::Claims(Arc::new(ClaimTokens::new(provider.channel(), key)?))
+            }
+            (Access::Token { .. }, Some(path)) if path.as_os_str() != "-" => {
+                Tokens::Given(Arc::new(FileTokens::new(path.clone())))
+            }
+            (Access::Token { token, .. }, _) => {
+                let token = Secret::from(token.expose().to_owned());
+                Tokens::Given(Arc::new(StaticToken::new(token)))
+            }
+        };
+        Ok(Self {
+            provider,
+            access,
+            about,
+            tokens,
+            args,
+            transport: settings.transport,
+        })
+    }
+
+    /// Looks at the origin and claims the name. The name of the tunnel keeps a random name, whatever becomes of its target.
+    pub(super) async fn prepare(
+        &self,
+        name: &str,
+        options: &TunnelOptions,
+    ) -> Result<Ready, Failure> {
+        let target = share::target(options)?;
+        share::refuse_own_ports(&target, &self.about.own_ports)?;
+        let prepared = share::prepare(target, options).await?;
+        let remembered_as = format!("tunnel {name}");
+        let claimed = share::claim(
+            &self.provider,
+            &self.access,
+            &self.about,
+            &remembered_as,
+            options,
+        )
+        .await?;
+        Ok(Ready { prepared, claimed })
+    }
+
+    pub(super) fn agent(&self, file: &Path) -> Result<Agent, Failure> {
+        let tokens: Arc<dyn TokenSource> = match &self.tokens {
+            Tokens::Claims(tokens) => tokens.clone(),
+            Tokens::Given(tokens) => tokens.clone(),
+        };
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        Agent::builder()
+            .locations(self.about.locations.clone())
+            .tokens(tokens)
+            .roots(self.provider.roots().clone())
+            .transport(self.transport.into())
+            .provider(self.provider.server())
+            .state_dir(Some(share::resume_dir(&self.args)?))
+            .resume_as(format!("file {}", file.display()))
+            .visits(true)
+            .build()
+            .or_fail(Exit::Failed, "the agent cannot be set up")
+    }
+
+    pub(super) fn set_claims(&self, claims: &[ClaimId]) -> Result<(), Failure> {
+        match &self.tokens {
+            Tokens::Claims(tokens) => tokens.set(claims),
+            Tokens::Given(_) => Ok(()),
+        }
+    }
+
+    /// Wakes when a claim is not one any more.
+    pub(super) async fn doubted(&self) {
+        match &self.tokens {
+            Tokens::Claims(tokens) => tokens.doubted().await,
+            Tokens::Given(_) => std::future::pending().await,
+        }
+    }
+}
+
+fn from_file(file: &Path, args: &ProviderArgs) -> Result<Access, Failure> {
+    let kept = Credentials::read(file)?;
+    let ca = args
+        .ca
+        .as_deref()
+        .map(credentials::read_bounded)
+        .transpose()?;
+    Ok(Access::ApiKey(Credentials {
+        server: args.server.clone().unwrap_or(kept.server),
+        api_key: kept.api_key,
+        ca: ca.or(kept.ca),
+    }))
+}
+
+/// Gives streams of `bind` to what was prepared.
+pub(super) fn set_origin(origins: &Origins, bind: u32, prepared: &Prepared) -> Result<(), Failure> {
+    origins
+        .set(bind, &prepared.target, &prepared.options)
+        .or_fail(Exit::Usage, &prepared.label)
+}
