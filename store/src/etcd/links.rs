@@ -25,7 +25,8 @@ use crate::{EtcdConfig, StoreError};
 
 /// The next member is tried beside the one before when that has not answered by then: a healthy one has.
 const HEAD_START: Duration = Duration::from_millis(250);
-/// Between rounds in which no member could be used, as while they elect a leader.
+/// Between two tries, as while members elect a leader or have too much to do; shortened by chance, so that clients do not come in
+/// step.
 const PAUSE: Duration = Duration::from_millis(150);
 
 /// How long a call may take: one try at one member, and all of them together.
@@ -82,7 +83,7 @@ impl Links {
                 Err(_) => return Err(last),
             }
             drop(current);
-            if timeout_at(deadline, sleep(PAUSE)).await.is_err() {
+            if timeout_at(deadline, pause()).await.is_err() {
                 return Err(last);
             }
         }
@@ -143,7 +144,7 @@ impl Links {
         let deadline = Instant::now() + patience.whole;
         loop {
             match self.attempt(patience.attempt, deadline, &call).await {
-                Err(Failure::Away { .. }) if Instant::now() < deadline => {}
+                Err(Failure::Away { .. }) if Instant::now() < deadline => pause().await,
                 done => return done,
             }
         }
@@ -163,7 +164,7 @@ impl Links {
             match self.attempt(patience.attempt, deadline, &call).await {
                 Err(Failure::Away {
                     begun: Begun::No, ..
-                }) if Instant::now() < deadline => {}
+                }) if Instant::now() < deadline => pause().await,
                 done => return done,
             }
         }
@@ -224,6 +225,10 @@ impl Links {
         self.tally.compacted.up();
         StoreError::Compacted { oldest }
     }
+}
+
+async fn pause() {
+    sleep(PAUSE.mul_f64(rand::random_range(0.5..=1.0))).await;
 }
 
 fn named(failure: Failure, endpoint: &str) -> Failure {

@@ -237,3 +237,46 @@ async fn until(time: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    fn rings_in(clock: &Clock) -> Option<Duration> {
+        clock.rings().map(|at| at - Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_asked_for_at_once_and_again_until_it_is_there() {
+        let mut clock = Clock::new(Progress::InOrder);
+        assert_eq!(rings_in(&clock), Some(SILENCE));
+        clock.wanted(true);
+        assert_eq!(rings_in(&clock), Some(Duration::ZERO));
+        clock.asked();
+        assert_eq!(rings_in(&clock), Some(ANSWER_WITHIN));
+        clock.answered(true);
+        assert_eq!(rings_in(&clock), Some(ASK_AGAIN));
+        clock.answered(false);
+        assert_eq!(rings_in(&clock), Some(SILENCE));
+        // What never comes is not asked for without end.
+        clock.wanted(true);
+        tokio::time::advance(WANTED_FOR + SOON).await;
+        clock.answered(true);
+        assert_eq!(rings_in(&clock), Some(SILENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_answers_cannot_be_believed_they_only_show_life() {
+        let mut clock = Clock::new(Progress::Alive);
+        clock.wanted(true);
+        assert_eq!(rings_in(&clock), Some(SILENCE));
+        clock.asked();
+        clock.answered(true);
+        assert_eq!(rings_in(&clock), Some(SILENCE));
+        let mut clock = Clock::new(Progress::Never);
+        clock.wanted(true);
+        assert_eq!(rings_in(&clock), None);
+    }
+}

@@ -15,7 +15,7 @@ use crate::{Entry, Page, Range, StoreError};
 /// Long enough for a full page over a slow line, and for an election in between.
 const READ: Patience = Patience {
     attempt: Duration::from_secs(3),
-    whole: Duration::from_secs(8),
+    whole: Duration::from_secs(6),
 };
 /// Bytes of one message: a page of five hundred certificates, and more than any value can have. A page that is larger is asked for
 /// again in smaller ones.
