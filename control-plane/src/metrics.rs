@@ -21,6 +21,8 @@ model::named_bounds! {
         LeaveTime = "leave_time",
         /// Tries of a commit that others got in the way of.
         CommitTries = "commit_tries",
+        /// The wait for the replica to show what this process has written.
+        OwnWrites = "own_writes",
         /// Names drawn by chance that were all taken.
         Draws = "draws",
     }

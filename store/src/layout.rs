@@ -8,6 +8,7 @@
 //! public/jwks/KID                       a JWK
 //! public/revocation/KIND/ID             RevocationFact   KIND: token, grant, claim, account
 //! account/ACCOUNT/profile
+//! account/ACCOUNT/endpoint-count        how many endpoints the account has
 //! account/ACCOUNT/name/HASH             the random name last given to a machine and target
 //! account/api-key/ID                    account, role and the hash of the secret
 //! secret/signing-key/KID                sealed
@@ -102,6 +103,11 @@ pub fn account(id: &AccountId) -> Key {
     key(format!("account/{id}/profile"))
 }
 
+/// Changed by every commit that claims or releases an endpoint of the account.
+pub fn endpoint_count(id: &AccountId) -> Key {
+    key(format!("account/{id}/endpoint-count"))
+}
+
 /// The account whose profile is at `key`.
 pub fn account_of(key: &Key) -> Option<AccountId> {
     let mut parts = key.segments();
@@ -175,6 +181,7 @@ mod tests {
             revocation(&Revocation::Claim("t".parse().unwrap())),
             revocation(&Revocation::Account("t".parse().unwrap())),
             account(&account_id),
+            endpoint_count(&account_id),
             api_key(&"key_1".parse().unwrap()),
             remembered_name(&account_id, &[255; 32]),
             signing_key(&"kid_1".parse().unwrap()),

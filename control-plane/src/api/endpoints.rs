@@ -35,7 +35,7 @@ impl v1::endpoints_server::Endpoints for Api {
     ) -> Result<Response<v1::ListEndpointsResponse>, Status> {
         let caller = self.caller(&request).await?;
         let (own, _) = self.core.endpoints_of(&caller.account).await?;
-        let placements = self.core.placements().await?;
+        let placements = self.core.placements(&caller.account).await?;
         let bound = |claim| placements.get(claim).map_or(&[][..], Vec::as_slice);
         let endpoints = own
             .iter()

@@ -14,8 +14,6 @@ use crate::{
     metrics::Hit,
 };
 
-/// Endpoints of one account; a list of them fits one answer.
-const MAX_ENDPOINTS: usize = 1000;
 /// Random names drawn before giving up.
 const MAX_DRAWS: u32 = 64;
 
@@ -201,67 +199,41 @@ impl Core {
         memory: Option<&Memory>,
         now: UnixTime,
     ) -> Result<Option<Endpoint>, ControlError> {
-        self.must_have_room(&caller.account).await?;
-        let key = layout::endpoint(name);
-        let endpoint = new_endpoint(caller, wish, name, now);
-        let mut transaction = Transaction::new()
-            .if_absent(key.clone())
-            .put(key, Value::json(&endpoint)?);
-        if let Some(Memory { key, seen }) = memory {
-            transaction = match seen {
-                Some(modified) => transaction.if_revision(key.clone(), *modified),
-                None => transaction.if_absent(key.clone()),
-            }
-            .put(key.clone(), Value::json(name)?);
-        }
-        match self.store.commit(transaction).await? {
-            Commit::Done(_) => {
+        let mut room = self.free_room(&caller.account).await?;
+        for _ in 0..COMMIT_TRIES {
+            let endpoint = new_endpoint(caller, wish, name, now);
+            let transaction = room.take(claiming(&endpoint, memory)?)?;
+            if let Commit::Done(_) = self.store.commit(transaction).await? {
                 self.metrics.claims.inc();
-                Ok(Some(endpoint))
+                return Ok(Some(endpoint));
             }
-            Commit::Conflict => Ok(None),
+            let now = self.free_room(&caller.account).await?;
+            if room.is_same(&now) {
+                return Ok(None);
+            }
+            // The account claims or releases something else at the same time, which says nothing about this name.
+            room = now;
         }
-    }
-
-    async fn must_have_room(&self, account: &AccountId) -> Result<(), ControlError> {
-        if self.endpoints_of(account).await?.0.len() < MAX_ENDPOINTS {
-            return Ok(());
-        }
-        self.metrics.hit(Hit::Endpoints);
+        self.metrics.hit(Hit::CommitTries);
         Err(ControlError::new(
-            ErrorCode::TooMany,
-            "an account has at most 1000 endpoints: release one",
+            ErrorCode::Unavailable,
+            "this account claims too much at the same time: try again",
         ))
     }
 
-    /// The endpoints of an account, and the revision at which they were its own.
-    pub(crate) async fn endpoints_of(
-        &self,
-        account: &AccountId,
-    ) -> Result<(Vec<Endpoint>, Revision), ControlError> {
-        let (all, revision) = store::list::<Endpoint>(&*self.store, &layout::endpoints()).await?;
-        let own = all
-            .into_iter()
-            .map(|(_, endpoint)| endpoint)
-            .filter(|endpoint| endpoint.account == *account);
-        Ok((own.collect(), revision))
-    }
-
-    /// The placements of every claim.
+    /// The placements of every claim of an account.
     pub(crate) async fn placements(
         &self,
+        account: &AccountId,
     ) -> Result<BTreeMap<ClaimId, Vec<PlacementFact>>, ControlError> {
-        let (all, _) = store::list::<PlacementFact>(&*self.store, &layout::placements()).await?;
-        let mut by_claim: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (_, placement) in all {
-            for claim in &placement.endpoints {
-                by_claim
-                    .entry(claim.clone())
-                    .or_default()
-                    .push(placement.clone());
-            }
-        }
-        Ok(by_claim)
+        self.look(|facts| {
+            let claims = facts
+                .endpoints_of(account)
+                .map(|known| &known.endpoint.claim);
+            let placed = |claim| facts.placements_of(claim).cloned().collect();
+            claims.map(|claim| (claim.clone(), placed(claim))).collect()
+        })
+        .await
     }
 
     /// Deletes the endpoint and refuses its tokens, in one commit.
@@ -291,6 +263,8 @@ impl Core {
                 .if_revision(key.clone(), modified)
                 .delete(key.clone())
                 .put(layout::revocation(&fact.revoked), Value::json(&fact)?);
+            let room = self.room(&endpoint.account).await?;
+            let transaction = room.give_back(transaction)?;
             if let Commit::Done(_) = self.store.commit(transaction).await? {
                 return Ok(());
             }
@@ -301,6 +275,21 @@ impl Core {
             format!("{name} changes all the time: try again"),
         ))
     }
+}
+
+fn claiming(endpoint: &Endpoint, memory: Option<&Memory>) -> Result<Transaction, ControlError> {
+    let key = layout::endpoint(&endpoint.name);
+    let transaction = Transaction::new()
+        .if_absent(key.clone())
+        .put(key, Value::json(endpoint)?);
+    let Some(Memory { key, seen }) = memory else {
+        return Ok(transaction);
+    };
+    let unchanged = match seen {
+        Some(modified) => transaction.if_revision(key.clone(), *modified),
+        None => transaction.if_absent(key.clone()),
+    };
+    Ok(unchanged.put(key.clone(), Value::json(&endpoint.name)?))
 }
 
 fn new_endpoint(caller: &Caller, wish: &ClaimWish, name: &EndpointName, now: UnixTime) -> Endpoint {

@@ -5,8 +5,7 @@ use std::{fmt, time::Duration};
 use model::{
     AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, TokenId, UnixTime,
 };
-use store::layout;
-use token::{Claims, Expect, Revocations, Token};
+use token::{Claims, Expect, Token};
 
 use super::{Caller, Core, random_id};
 use crate::error::{ControlError, ErrorCode};
@@ -46,7 +45,7 @@ impl Core {
             return Err(ControlError::invalid("a token is for at least one claim"));
         }
         let issued = self.moment_after_revocations(&caller.account, now).await?;
-        let (own, revision) = self.endpoints_of(&caller.account).await?;
+        let (own, revision) = self.endpoints_with(&caller.account, &wish.claims).await?;
         let granted: Result<Vec<_>, _> = wish
             .claims
             .iter()
@@ -103,14 +102,21 @@ impl Core {
                 "the token belongs to another account",
             ));
         }
-        self.revocations().await?.check(&old).map_err(|_| {
+        let revoked = self.look(|facts| facts.revocations().check(&old)).await?;
+        revoked.map_err(|_| {
             ControlError::new(
                 ErrorCode::NotAllowed,
                 "the token, or something that it names, has been revoked",
             )
         })?;
         let issued = self.moment_after_revocations(&caller.account, now).await?;
-        let (own, revision) = self.endpoints_of(&caller.account).await?;
+        let claims: Vec<_> = old
+            .grant
+            .endpoints
+            .iter()
+            .map(|e| e.claim.clone())
+            .collect();
+        let (own, revision) = self.endpoints_with(&caller.account, &claims).await?;
         for endpoint in &old.grant.endpoints {
             granted(&own, &endpoint.claim)?;
         }
@@ -154,16 +160,7 @@ impl Core {
     }
 
     pub(crate) async fn edges(&self) -> Result<Vec<EdgeFact>, ControlError> {
-        let (edges, _) = store::list::<EdgeFact>(&*self.store, &layout::edges()).await?;
-        Ok(edges.into_iter().map(|(_, edge)| edge).collect())
-    }
-
-    async fn revocations(&self) -> Result<Revocations, ControlError> {
-        let (all, _) = store::list(&*self.store, &layout::revocations()).await?;
-        let mut revocations = Revocations::default();
-        all.into_iter()
-            .for_each(|(_, fact)| revocations.insert(fact));
-        Ok(revocations)
+        self.look(|facts| facts.edges().cloned().collect()).await
     }
 }
 

@@ -2,18 +2,24 @@
 
 mod accounts;
 mod claims;
+mod facts;
 mod issue;
 mod keys;
+mod look;
 mod names;
+mod noted;
 mod revoke;
+mod room;
 mod wish;
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use model::{AccountId, ApiKeyId, Role};
+use model::{AccountId, ApiKeyId, Revision, Role};
 use rand::RngCore;
-use store::{Envelope, SharedStore};
+use store::{Envelope, Replica, SharedStore, layout};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::accounts::Account;
 pub(crate) use self::keys::KeyRing;
@@ -42,6 +48,10 @@ pub struct Core {
     pub(crate) keys: ArcSwap<KeyRing>,
     /// Held from reading the keys to showing them, so that a slow reader never puts older keys over newer ones.
     loading: tokio::sync::Mutex<()>,
+    /// What stands under `public/`, watched.
+    facts: Arc<Replica<facts::Facts>>,
+    /// The last change that this process made there.
+    written: watch::Receiver<Revision>,
 }
 
 /// Whoever calls, proved by an API key.
@@ -61,14 +71,23 @@ impl Core {
         metrics: Metrics,
     ) -> Arc<Self> {
         let keys = ArcSwap::from_pointee(KeyRing::default());
+        let facts = Replica::start(
+            store.clone(),
+            layout::public(),
+            facts::Facts::default(),
+            CancellationToken::new(),
+        );
+        let (store, written) = noted::Noted::over(store);
         Arc::new(Self {
-            store,
+            store: Arc::new(store),
             envelope,
             config,
             issuer,
             metrics,
             keys,
             loading: tokio::sync::Mutex::default(),
+            facts,
+            written,
         })
     }
 

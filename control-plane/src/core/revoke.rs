@@ -43,15 +43,9 @@ impl Core {
                 self.moment_after_revocations(account, now).await?
             }
             Revocation::Claim(claim) => {
-                let (all, _) =
-                    store::list::<model::Endpoint>(&*self.store, &layout::endpoints()).await?;
-                let found = all
-                    .into_iter()
-                    .map(|(_, endpoint)| endpoint)
-                    .find(|endpoint| endpoint.claim == *claim);
                 let missing =
                     || ControlError::new(ErrorCode::NotFound, format!("there is no claim {claim}"));
-                let account = found.ok_or_else(missing)?.account;
+                let account = self.account_with(claim).await?.ok_or_else(missing)?;
                 caller.must_own(&account)?;
                 self.moment_after_revocations(&account, now).await?
             }
@@ -74,12 +68,7 @@ impl Core {
         if caller.is_admin() {
             return Ok(());
         }
-        let (facts, _) =
-            store::list::<RevocationFact>(&*self.store, &layout::revocations()).await?;
-        let is_id = |fact: &RevocationFact| {
-            matches!(fact.revoked, Revocation::Token(_) | Revocation::Grant(_))
-        };
-        if facts.iter().filter(|(_, fact)| is_id(fact)).count() < MAX_REVOKED_IDS {
+        if self.look(|facts| facts.revoked_ids()).await? < MAX_REVOKED_IDS {
             return Ok(());
         }
         self.metrics.hit(Hit::RevokedIds);
@@ -97,20 +86,9 @@ impl Core {
         account: &AccountId,
         now: UnixTime,
     ) -> Result<UnixTime, ControlError> {
-        let (own, _) = self.endpoints_of(account).await?;
-        let (facts, _) =
-            store::list::<RevocationFact>(&*self.store, &layout::revocations()).await?;
-        let touches = |revoked: &Revocation| match revoked {
-            Revocation::Account(other) => other == account,
-            Revocation::Claim(claim) => own.iter().any(|endpoint| endpoint.claim == *claim),
-            Revocation::Token(_) | Revocation::Grant(_) => false,
-        };
-        let last = facts
-            .iter()
-            .map(|(_, fact)| fact)
-            .filter(|fact| touches(&fact.revoked))
-            .map(|fact| fact.at)
-            .max();
+        let last = self
+            .look(|facts| facts.last_revocation_of(account).map(|fact| fact.at))
+            .await?;
         let moment = last.map_or(now, |at| now.max(at.plus(Duration::from_secs(1))));
         if moment.since(now) > MAX_AHEAD {
             return Err(ControlError::new(

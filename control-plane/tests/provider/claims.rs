@@ -253,3 +253,34 @@ async fn a_list_holds_ones_own_endpoints_only() {
             .all(|endpoint| endpoint.account == one.id.as_str())
     );
 }
+
+#[tokio::test]
+async fn claims_made_at_once_do_not_overshoot_what_an_account_may_have() {
+    let provider = Provider::start().await;
+    let owner = provider.account("busy", false).await;
+    provider.claim(&owner, http("first")).await.unwrap();
+    // As if it had 997 more.
+    let count = store::layout::endpoint_count(&owner.id);
+    let nearly_all = store::Value::json(&998_usize).unwrap();
+    let _ = provider
+        .store
+        .commit(store::Transaction::new().put(count.clone(), nearly_all))
+        .await
+        .unwrap();
+    let claims = (0..8).map(|n| {
+        let (provider, owner) = (&provider, &owner);
+        async move { provider.claim(owner, http(&format!("more{n}"))).await }
+    });
+    let claims = futures_util::future::join_all(claims).await;
+    let (claimed, refused): (Vec<_>, Vec<_>) = claims.into_iter().partition(Result::is_ok);
+    assert_eq!(claimed.len(), 2);
+    for refusal in refused {
+        assert_eq!(code(&refusal.unwrap_err()), "too-many");
+    }
+    // What is given back is free again.
+    let name = &claimed[0].as_ref().unwrap().name;
+    provider.release(&owner, name).await.unwrap();
+    provider.claim(&owner, http("again")).await.unwrap();
+    let counted: Option<(usize, _)> = store::get(&*provider.store, &count).await.unwrap();
+    assert_eq!(counted.map(|(count, _)| count), Some(1000));
+}
