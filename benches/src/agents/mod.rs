@@ -3,16 +3,13 @@
 
 mod provider;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
-use agent::{Phase, TransportChoice, Tunnel};
+use agent::{TransportChoice, Tunnel};
 use tokio::{io::AsyncReadExt, sync::Semaphore, task::JoinSet};
 
 use self::provider::{Account, Provider};
 use crate::problem::{Doing, Outcome};
-
-/// How often the sessions that are up are counted.
-const COUNT_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AgentsArgs {
@@ -43,28 +40,15 @@ pub(crate) fn run(args: AgentsArgs) -> Outcome<()> {
     runtime.block_on(hold(args))
 }
 
-/// Prints `held` when all are online, then how many are whenever that changes, until standard input ends.
+/// Prints `held` when all are online, and holds them until standard input ends.
 async fn hold(args: AgentsArgs) -> Outcome<()> {
     let provider = Provider::find(&args.credentials).await?;
     let tunnels = open(&args, provider).await?;
     println!("held");
-    let counting = async {
-        let mut last = args.count;
-        loop {
-            tokio::time::sleep(COUNT_EVERY).await;
-            let online = tunnels.iter().filter(|tunnel| is_online(tunnel)).count();
-            if online != last {
-                println!("online {online}");
-                last = online;
-            }
-        }
-    };
-    let mut input = tokio::io::stdin();
     let mut end = Vec::new();
-    tokio::select! {
-        read = input.read_to_end(&mut end) => read.doing("standard input").map(drop),
-        () = counting => Ok(()),
-    }
+    let read = tokio::io::stdin().read_to_end(&mut end).await;
+    drop(tunnels);
+    read.doing("standard input").map(drop)
 }
 
 async fn open(args: &AgentsArgs, provider: Provider) -> Outcome<Vec<Tunnel>> {
@@ -93,10 +77,6 @@ async fn open(args: &AgentsArgs, provider: Provider) -> Outcome<Vec<Tunnel>> {
         held.push(opened.doing("an agent's task")??);
     }
     Ok(held)
-}
-
-fn is_online(tunnel: &Tunnel) -> bool {
-    matches!(tunnel.status().borrow().phase, Phase::Online(_))
 }
 
 fn transport(text: &str) -> Result<TransportChoice, String> {

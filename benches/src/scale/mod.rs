@@ -18,12 +18,17 @@ use tempfile::TempDir;
 use self::{load::Agents, provider::Provider};
 use crate::{
     machine,
-    problem::{Doing, Outcome},
+    problem::{Doing, Outcome, Problem},
     proc::{self, Roles, Window},
 };
 
 /// How long the sessions are held before the kill: keepalives of every session are in it.
 const HOLD: Duration = Duration::from_secs(20);
+/// Shares of the sessions whose return is timed, in hundredths.
+const SHARES: [u32; 4] = [50, 90, 99, 100];
+/// Far longer than all the handshakes take on two cores.
+const BACK_WITHIN: Duration = Duration::from_secs(600);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ScaleArgs {
@@ -71,7 +76,8 @@ pub(crate) fn run(args: &ScaleArgs) -> Outcome<()> {
     let edge_bytes = (provider.memory()?.saturating_sub(before)) as f64 / args.sessions as f64;
     let idle_cores = idle(&provider, &agents)?;
     let agent_bytes = agents.memory()? as f64 / args.sessions as f64;
-    let back = agents.back_after(|| provider.kill_and_start(args))?;
+    let started = provider.kill_and_start(args)?;
+    let back = back(args, &provider, started)?;
     let scale = Scale {
         sessions: args.sessions,
         opened,
@@ -99,6 +105,24 @@ fn idle(provider: &Provider, agents: &Agents) -> Outcome<Vec<(String, f64)>> {
     Ok(cores
         .map(|(role, cpu)| (role, cpu.total() / used.seconds))
         .collect())
+}
+
+/// Seconds from the start of the new process until it holds so many of a hundred sessions. It is asked itself: an agent
+/// over QUIC that has nothing to send believes in its session until its next keepalive.
+fn back(args: &ScaleArgs, provider: &Provider, started: Instant) -> Outcome<Vec<(u32, f64)>> {
+    let mut back = Vec::new();
+    while let Some(share) = SHARES.get(back.len()) {
+        // One is that of the page which `adit dev` itself shares.
+        let sessions = provider.sessions()?.saturating_sub(1);
+        if sessions * 100 >= args.sessions * *share as usize {
+            back.push((*share, started.elapsed().as_secs_f64()));
+        } else if started.elapsed() > BACK_WITHIN {
+            return Err(Problem::new(format!("only {sessions} are back")));
+        } else {
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(back)
 }
 
 fn keep(args: &ScaleArgs, scale: &Scale) -> Outcome<()> {

@@ -1,7 +1,8 @@
 //! The provider of a scale run: killed and started again in the same place.
 
 use std::{
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Instant,
@@ -9,11 +10,14 @@ use std::{
 
 use super::{ScaleArgs, memory};
 use crate::{
-    problem::Outcome,
+    problem::{Doing, Outcome, Problem},
     proc::Roles,
     process::Process,
     rows::{free_port, loopback},
 };
+
+/// The gauge, with its labels.
+const SESSIONS: &str = "adit_edge_sessions{";
 
 pub(super) struct Provider {
     process: Process,
@@ -51,6 +55,22 @@ impl Provider {
 
     pub(super) fn roles(&self) -> Outcome<Roles> {
         Ok(Roles::from([("edge".into(), vec![self.process.id()])]))
+    }
+
+    /// Sessions that the edge holds, by its own metrics.
+    pub(super) fn sessions(&self) -> Outcome<usize> {
+        let (_, admin) = self
+            .addresses
+            .last()
+            .ok_or_else(|| Problem::new("no admin address"))?;
+        let mut stream = TcpStream::connect(admin).doing("the admin address")?;
+        let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).doing("ask for metrics")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).doing("read metrics")?;
+        let gauges = text.lines().filter(|line| line.starts_with(SESSIONS));
+        let values = gauges.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok());
+        Ok(values.sum())
     }
 
     /// kill -9, and the moment at which the next process was started.
