@@ -1,23 +1,44 @@
 //! bore: a small tunnel in the clear, one TCP connection from the agent for each visitor.
 
-use std::{net::SocketAddr, path::Path, process::Command};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU8, Ordering},
+};
 
 use tempfile::TempDir;
 
-use super::{Public, Ready, free_port, listens, loopback};
+use super::{Public, Ready, free_port, listens};
 use crate::{problem::Outcome, process::Process};
 
-/// bore's control port cannot be chosen.
+/// bore's control port cannot be chosen, so that each server has a loopback address of its own.
 const CONTROL: u16 = 7835;
+static NEXT: AtomicU8 = AtomicU8::new(2);
 
 pub(super) fn public(program: &Path, origin: SocketAddr, directory: TempDir) -> Outcome<Public> {
-    let target = loopback(free_port()?);
+    let own = IpAddr::V4(Ipv4Addr::new(
+        127,
+        0,
+        0,
+        NEXT.fetch_add(1, Ordering::Relaxed),
+    ));
+    let target = SocketAddr::new(own, free_port()?);
     let mut command = Command::new(program);
-    command.args(["server", "--bind-addr", "127.0.0.1"]);
+    command.args(["server", "--bind-addr", &own.to_string()]);
     let edge = Process::start(&mut command, directory.path(), "edge")?;
-    listens(loopback(CONTROL), "bore server", directory.path())?;
+    listens(
+        SocketAddr::new(own, CONTROL),
+        "bore server",
+        directory.path(),
+    )?;
     let mut agent = Command::new(program);
-    agent.args(["local", &origin.port().to_string(), "--to", "127.0.0.1"]);
+    agent.args([
+        "local",
+        &origin.port().to_string(),
+        "--to",
+        &own.to_string(),
+    ]);
     agent.args(["--port", &target.port().to_string()]);
     let mut public = Public::new(target, directory);
     public.edge = Some(edge);
