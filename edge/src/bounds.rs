@@ -53,6 +53,9 @@ pub(crate) const CERTIFICATE_RETRY: Duration = Duration::from_secs(5);
 /// How long one may take to come.
 pub(crate) const CERTIFICATE_WITHIN: Duration = Duration::from_secs(5);
 
+/// Between two writes of the snapshot: an edge that starts from it knows the world as it was at most so long before.
+pub(crate) const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
+
 /// Connections that wait in the system's queue for the edge to accept them.
 pub(crate) const BACKLOG: u32 = 1024;
 /// Pause after a failed accept: out of file descriptors, most likely, and spinning would not bring any.

@@ -1,6 +1,8 @@
 //! Certificates for the names that end TLS here. The edge asks its source for claimed, reserved and own names only, never
 //! for what a stranger puts into a handshake, and keeps what it gets.
 
+mod files;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -20,6 +22,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub use self::files::{CertificateFileError, CertificateFiles, FileCertificates, ReadCertificate};
 use crate::{
     bounds::{CERTIFICATE_FRESH, CERTIFICATE_RETRY, CERTIFICATE_WITHIN, CERTIFICATES},
     metrics::{Hit, Metrics},
@@ -29,6 +32,16 @@ use crate::{
 #[async_trait]
 pub trait CertificateSource: fmt::Debug + Send + Sync + 'static {
     async fn certificate(&self, name: &HostPattern) -> Result<Arc<CertifiedKey>, CertificateError>;
+
+    /// Another number whenever certificates that were given out are to be asked for anew.
+    fn version(&self) -> u64 {
+        0
+    }
+
+    /// Waits until the version is another one than `seen`.
+    async fn changed(&self, _seen: u64) {
+        std::future::pending().await
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +81,8 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 struct Kept {
     since: Instant,
+    /// Of the source, when it was asked.
+    version: u64,
     /// Filled once, by the first of those who wait.
     config: OnceCell<Result<Arc<ServerConfig>, CertificateError>>,
 }
@@ -103,18 +118,18 @@ impl Certificates {
         &self,
         wanted: Wanted,
     ) -> Result<Arc<ServerConfig>, CertificateError> {
-        let kept = self.kept(&wanted, Instant::now());
+        let kept = self.kept(&wanted, Instant::now(), self.source.version());
         let config = kept.config.get_or_init(|| self.fetch(&wanted)).await;
         config.clone()
     }
 
-    fn kept(&self, wanted: &Wanted, now: Instant) -> Arc<Kept> {
+    fn kept(&self, wanted: &Wanted, now: Instant, version: u64) -> Arc<Kept> {
         let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = all.get(wanted).filter(|kept| kept.is_fresh(now)) {
+        if let Some(kept) = all.get(wanted).filter(|kept| kept.is_fresh(now, version)) {
             return kept.clone();
         }
         if all.len() >= CERTIFICATES {
-            all.retain(|_, kept| kept.is_fresh(now));
+            all.retain(|_, kept| kept.is_fresh(now, version));
         }
         if all.len() >= CERTIFICATES {
             // Asking again costs the source some work, and the edge none.
@@ -123,6 +138,7 @@ impl Certificates {
         }
         let kept = Arc::new(Kept {
             since: now,
+            version,
             config: OnceCell::new(),
         });
         all.insert(wanted.clone(), kept.clone());
@@ -149,12 +165,12 @@ impl Certificates {
 }
 
 impl Kept {
-    fn is_fresh(&self, now: Instant) -> bool {
+    fn is_fresh(&self, now: Instant, version: u64) -> bool {
         let life = match self.config.get() {
             Some(Err(_)) => CERTIFICATE_RETRY,
             Some(Ok(_)) | None => CERTIFICATE_FRESH,
         };
-        now < self.since + life
+        self.version == version && now < self.since + life
     }
 }
 

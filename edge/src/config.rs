@@ -9,6 +9,8 @@ use std::{
 
 use model::{EdgeId, Hostname, Region};
 
+use crate::SnapshotConfig;
+
 #[derive(Clone, Debug)]
 pub struct Config {
     pub id: EdgeId,
@@ -17,8 +19,10 @@ pub struct Config {
     pub names: Vec<Hostname>,
     /// The provider's own names, where this edge forwards them.
     pub reserved: Option<Reserved>,
-    /// TCP for TLS, and UDP for QUIC on the same addresses. Port 0 takes any that is free for both.
+    /// TCP for TLS.
     pub tls: Vec<SocketAddr>,
+    /// UDP for QUIC; none is the addresses of `tls`, where port 0 takes any port that is free for both.
+    pub quic: Option<Vec<SocketAddr>>,
     /// TCP for HTTP in the clear.
     pub http: Vec<SocketAddr>,
     pub plain_http: PlainHttp,
@@ -31,6 +35,8 @@ pub struct Config {
     pub audience: String,
     /// Kept over restarts, so that agents learn of one with their next packet; none makes a key for this start only.
     pub reset_key: Option<ResetKey>,
+    /// A file to start from while the store is away; none keeps nothing.
+    pub snapshot: Option<SnapshotConfig>,
     pub limits: Limits,
 }
 
@@ -58,8 +64,8 @@ impl fmt::Debug for ResetKey {
 #[derive(Clone, Debug)]
 pub struct Reserved {
     pub names: Vec<Hostname>,
-    /// Where it listens, in the clear.
-    pub to: SocketAddr,
+    /// `host:port` of each place where it listens, in the clear; the first that answers is taken.
+    pub to: Vec<String>,
 }
 
 /// What becomes of a request in the clear.

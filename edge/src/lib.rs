@@ -17,14 +17,19 @@ mod quiet;
 mod route;
 mod server;
 mod session;
+mod snapshot;
 mod trace;
 
 pub use self::{
     access::{Connection, ConnectionEnd, VisitLog},
-    certificate::{CertificateError, CertificateSource},
+    certificate::{
+        CertificateError, CertificateFileError, CertificateFiles, CertificateSource,
+        FileCertificates, ReadCertificate,
+    },
     config::{Config, Limits, PlainHttp, PublicAddress, Reserved, ResetKey},
     http::{AccessLog, End, Visit},
     server::{Addresses, BindError, Edge, NotReady, Parts, Readiness, Standing},
+    snapshot::{FoundSnapshot, Joined, SnapshotConfig},
 };
 
 /// Readers of strangers' bytes, for the fuzz targets of this workspace; not part of the API.

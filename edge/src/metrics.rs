@@ -39,6 +39,8 @@ pub(crate) struct Metrics {
     pub(crate) placements_waiting: Gauge,
     pub(crate) store_failures: Counter,
     pub(crate) accept_failures: Counter,
+    pub(crate) snapshots: Counter,
+    pub(crate) snapshot_failures: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -105,6 +107,16 @@ impl Metrics {
             "store_failures",
             "Failed tries to write to the store",
             all.store_failures.clone(),
+        );
+        registry.register(
+            "snapshots",
+            "Times that the snapshot was written",
+            all.snapshots.clone(),
+        );
+        registry.register(
+            "snapshot_failures",
+            "Times that the snapshot could not be written",
+            all.snapshot_failures.clone(),
         );
         registry.register(
             "accept_failures",

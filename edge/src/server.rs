@@ -23,7 +23,7 @@ use tokio_util::{
 
 use self::staleness::Staleness;
 use crate::{
-    CertificateError, CertificateSource, Config, VisitLog,
+    CertificateError, CertificateSource, Config, SnapshotConfig, VisitLog,
     certificate::Certificates,
     connection::Carrier,
     http,
@@ -36,6 +36,7 @@ use crate::{
     place::Placer,
     route::{Follow, Router},
     session::{Desk, Sessions, Urls},
+    snapshot,
 };
 
 /// What an edge is given by whoever runs it.
@@ -46,10 +47,11 @@ pub struct Parts {
     pub access: Arc<dyn VisitLog>,
 }
 
-/// Where the edge is bound. QUIC is on the addresses of `tls`.
+/// Where the edge is bound.
 #[derive(Clone, Debug)]
 pub struct Addresses {
     pub tls: Vec<SocketAddr>,
+    pub quic: Vec<SocketAddr>,
     pub http: Vec<SocketAddr>,
 }
 
@@ -77,6 +79,7 @@ pub struct Edge {
     ports: RangeInclusive<u16>,
     hosts: Vec<std::net::IpAddr>,
     drain: Duration,
+    snapshot: Option<SnapshotConfig>,
     _stop_replica: DropGuard,
 }
 
@@ -169,11 +172,14 @@ impl Edge {
         let metrics = Metrics::register(registry);
         let sessions = Arc::new(Sessions::new(config.limits.sessions, metrics.clone()));
         let stop_replica = CancellationToken::new();
-        let follow = Follow::new(sessions.clone());
-        let facts = Replica::start(
+        let follow = Follow::new(sessions.clone(), config.snapshot.is_some());
+        let mut snapshot = config.snapshot.clone();
+        let found = snapshot.as_mut().and_then(|config| config.found.take());
+        let facts = Replica::start_from(
             parts.store.clone(),
             layout::public(),
             follow,
+            found.map(|found| found.seed(SystemTime::now().into())),
             stop_replica.clone(),
         );
         registry.register_collector(Box::new(Staleness::new(facts.clone())));
@@ -202,6 +208,7 @@ impl Edge {
             ports,
             hosts,
             drain,
+            snapshot,
             _stop_replica: stop_replica.drop_guard(),
         })
     }
@@ -230,6 +237,7 @@ impl Edge {
             ports,
             hosts,
             drain,
+            snapshot,
             ..
         } = self;
         let (work, placed) = (TaskTracker::new(), CancellationToken::new());
@@ -246,6 +254,12 @@ impl Edge {
         work.spawn(tcp::follow(front.clone(), ports, hosts));
         let renewing = front.stages.leaving.clone();
         work.spawn(async move { renewing.run_until_cancelled(own.keep_fresh()).await });
+        let (keeping, kept) = (TaskTracker::new(), CancellationToken::new());
+        if let Some(config) = snapshot {
+            let (facts, metrics) = (front.desk.facts.clone(), front.metrics.clone());
+            keeping.spawn(snapshot::keep(config, facts, metrics, kept.clone()));
+        }
+        let _kept = kept.clone().drop_guard();
         let placing = TaskTracker::new();
         placing.spawn(placer.run(front.desk.draining.clone(), placed.clone()));
         // Cancelled also when this future is dropped, so that no task outlives it.
@@ -254,7 +268,10 @@ impl Edge {
         let _placed = placed.clone().drop_guard();
 
         stop.cancelled().await;
+        kept.cancel();
         leave::leave(&front, drain).await;
+        keeping.close();
+        keeping.wait().await;
         placed.cancel();
         placing.close();
         placing.wait().await;
@@ -269,14 +286,30 @@ type Sockets = (Addresses, Vec<(TcpListener, Door)>, Vec<quinn::Endpoint>);
 fn bind_sockets(config: &Config, own: &Arc<OwnCertificates>) -> Result<Sockets, BindError> {
     let mut addresses = Addresses {
         tls: Vec::new(),
+        quic: Vec::new(),
         http: Vec::new(),
     };
     let (mut listeners, mut endpoints) = (Vec::new(), Vec::new());
+    let mut udp = Vec::new();
     for address in &config.tls {
         let failed = |error| BindError::Listen(*address, error);
-        let (listener, socket) = sockets::tcp_and_udp(*address).map_err(failed)?;
+        let listener = if config.quic.is_none() {
+            let (listener, socket) = sockets::tcp_and_udp(*address).map_err(failed)?;
+            udp.push((*address, socket));
+            listener
+        } else {
+            sockets::tcp(*address).map_err(failed)?
+        };
         addresses.tls.push(listener.local_addr().map_err(failed)?);
         listeners.push((listener, Door::Tls));
+    }
+    for address in config.quic.iter().flatten() {
+        let socket = sockets::udp(*address).map_err(|error| BindError::Listen(*address, error))?;
+        udp.push((*address, socket));
+    }
+    for (address, socket) in udp {
+        let failed = |error| BindError::Listen(address, error);
+        addresses.quic.push(socket.local_addr().map_err(failed)?);
         endpoints.push(
             quic::endpoint(socket, own.clone(), config.reset_key.as_ref()).map_err(|error| {
                 match error {

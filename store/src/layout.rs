@@ -10,8 +10,10 @@
 //! account/ACCOUNT/profile
 //! account/ACCOUNT/endpoint-count        how many endpoints the account has
 //! account/ACCOUNT/name/HASH             the random name last given to a machine and target
+//! account/administrator                 that the first account was made, and which it is
 //! account/api-key/ID                    account, role and the hash of the secret
 //! secret/signing-key/KID                sealed
+//! secret/key-rotation                   sealed; put with every change of the signing keys, so that two never change them at once
 //! secret/dev-ca                         sealed
 //! ```
 
@@ -117,6 +119,11 @@ pub fn account_of(key: &Key) -> Option<AccountId> {
     }
 }
 
+/// Written once, with the provider's first account.
+pub fn administrator() -> Key {
+    key("account/administrator".into())
+}
+
 pub fn api_keys() -> Prefix {
     Prefix::of_checked(format!("account/{API_KEY}/"))
 }
@@ -137,6 +144,10 @@ pub fn signing_keys() -> Prefix {
 
 pub fn signing_key(id: &KeyId) -> Key {
     key(format!("secret/signing-key/{id}"))
+}
+
+pub fn key_rotation() -> Key {
+    key("secret/key-rotation".into())
 }
 
 pub fn dev_ca() -> Key {
@@ -182,9 +193,11 @@ mod tests {
             revocation(&Revocation::Account("t".parse().unwrap())),
             account(&account_id),
             endpoint_count(&account_id),
+            administrator(),
             api_key(&"key_1".parse().unwrap()),
             remembered_name(&account_id, &[255; 32]),
             signing_key(&"kid_1".parse().unwrap()),
+            key_rotation(),
             dev_ca(),
         ];
         let mut distinct = std::collections::BTreeSet::new();
@@ -213,6 +226,7 @@ mod tests {
     fn a_profile_is_told_from_the_rest() {
         let id: AccountId = "acc_1".parse().unwrap();
         assert_eq!(account_of(&account(&id)), Some(id.clone()));
+        assert_eq!(account_of(&administrator()), None);
         assert_eq!(account_of(&remembered_name(&id, &[0; 32])), None);
         assert_eq!(account_of(&api_key(&"profile".parse().unwrap())), None);
     }

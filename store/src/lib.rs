@@ -14,6 +14,7 @@ pub mod layout;
 mod lease;
 mod range;
 mod replica;
+mod snapshot;
 mod transaction;
 mod typed;
 mod value;
@@ -38,7 +39,8 @@ pub use fact::{Fact, FactError, FactKey};
 pub use key::{Key, KeyError, MAX_KEY, Prefix, Root};
 pub use lease::{LeaseId, MAX_LEASE_KEYS, MAX_LEASE_TTL, MIN_LEASE_TTL};
 pub use range::Range;
-pub use replica::{Fold, Replica};
+pub use replica::{Fold, Replica, Seed};
+pub use snapshot::{Snapshot, SnapshotError};
 pub use transaction::{
     Commit, Condition, MAX_OPERATIONS, MAX_TRANSACTION_BYTES, Operation, Transaction,
     TransactionError,

@@ -38,6 +38,8 @@ pub(crate) struct OwnCertificates {
     names: Vec<Hostname>,
     source: Arc<dyn CertificateSource>,
     keys: RwLock<HashMap<Hostname, Arc<CertifiedKey>>>,
+    /// The version of the source when it was first asked.
+    loaded: u64,
 }
 
 impl OwnCertificates {
@@ -47,6 +49,7 @@ impl OwnCertificates {
     ) -> Result<Arc<Self>, CertificateError> {
         let own = Self {
             names,
+            loaded: source.version(),
             source,
             keys: RwLock::default(),
         };
@@ -58,8 +61,14 @@ impl OwnCertificates {
     pub(crate) async fn keep_fresh(&self) {
         let first = tokio::time::Instant::now() + CERTIFICATE_FRESH;
         let mut ticks = interval_at(first, CERTIFICATE_FRESH);
+        // Certificates that changed between the start and now are older than what is seen here, and are taken at once.
+        let mut seen = self.loaded;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = self.source.changed(seen) => {}
+            }
+            seen = self.source.version();
             if let Err(error) = self.renew().await {
                 tracing::warn!(%error, "the edge keeps the certificate that it has");
             }

@@ -38,7 +38,7 @@ pub(crate) fn tcp_and_udp(address: SocketAddr) -> io::Result<(TcpListener, UdpSo
     Err(last)
 }
 
-fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(crate) fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     socket.bind(&address.into())?;
     Ok(socket.into())

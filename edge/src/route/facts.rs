@@ -30,6 +30,30 @@ pub(crate) struct Facts {
 pub(crate) struct Follow {
     facts: Facts,
     sessions: Arc<Sessions>,
+    /// The entries behind the facts, where they are to be written into a snapshot.
+    kept: Option<Kept>,
+}
+
+/// Placements are left out: they end with the leases of other edges.
+#[derive(Debug, Default)]
+struct Kept {
+    entries: BTreeMap<store::Key, Entry>,
+    version: u64,
+}
+
+impl Kept {
+    fn put(&mut self, entry: &Entry) {
+        if !matches!(FactKey::parse(&entry.key), Ok(FactKey::Placement(..))) {
+            self.entries.insert(entry.key.clone(), entry.clone());
+            self.version += 1;
+        }
+    }
+
+    fn delete(&mut self, key: &store::Key) {
+        if self.entries.remove(key).is_some() {
+            self.version += 1;
+        }
+    }
 }
 
 impl Facts {
@@ -131,11 +155,19 @@ impl Facts {
 }
 
 impl Follow {
-    pub(crate) fn new(sessions: Arc<Sessions>) -> Self {
+    pub(crate) fn new(sessions: Arc<Sessions>, keeps: bool) -> Self {
         Self {
             facts: Facts::default(),
             sessions,
+            kept: keeps.then(Kept::default),
         }
+    }
+
+    /// Another number whenever the entries are others, and the entries.
+    pub(crate) fn kept(&self) -> (u64, Vec<Entry>) {
+        self.kept.as_ref().map_or_else(Default::default, |kept| {
+            (kept.version, kept.entries.values().cloned().collect())
+        })
     }
 
     pub(crate) const fn facts(&self) -> &Facts {
@@ -182,6 +214,11 @@ impl Fold for Follow {
             ports_version,
             ..Facts::default()
         };
+        if let Some(kept) = &mut self.kept {
+            kept.entries.clear();
+            kept.version += 1;
+            entries.iter().for_each(|entry| kept.put(entry));
+        }
         for entry in entries {
             match Fact::parse(&entry) {
                 Ok(fact) => self.facts.take(fact),
@@ -194,8 +231,18 @@ impl Fold for Follow {
 
     fn apply(&mut self, event: &Event) {
         match &event.change {
-            Change::Put(entry) => self.put(entry),
-            Change::Delete(key) => self.delete(key),
+            Change::Put(entry) => {
+                if let Some(kept) = &mut self.kept {
+                    kept.put(entry);
+                }
+                self.put(entry);
+            }
+            Change::Delete(key) => {
+                if let Some(kept) = &mut self.kept {
+                    kept.delete(key);
+                }
+                self.delete(key);
+            }
         }
     }
 }

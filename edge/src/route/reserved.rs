@@ -1,7 +1,5 @@
 //! The provider's own names: the edge ends TLS and forwards HTTP and gRPC to the control plane's socket.
 
-use std::net::SocketAddr;
-
 use async_trait::async_trait;
 use model::{HostPattern, Hostname, Kind};
 use tokio::{net::TcpStream, time::timeout};
@@ -20,12 +18,12 @@ use crate::{
 pub(super) struct ReservedEndpoint {
     terms: Terms,
     pool: Pool,
-    to: SocketAddr,
+    to: Vec<String>,
     metrics: Metrics,
 }
 
 impl ReservedEndpoint {
-    pub(super) fn new(name: Hostname, to: SocketAddr, metrics: Metrics) -> Self {
+    pub(super) fn new(name: Hostname, to: Vec<String>, metrics: Metrics) -> Self {
         let terms = Terms {
             pattern: HostPattern::Exact(name),
             kind: Kind::Http,
@@ -57,15 +55,24 @@ impl Endpoint for ReservedEndpoint {
 
     /// The head stays here: the control plane is told by header fields who is asking.
     async fn open(&self, _: StreamHead) -> Result<OriginIo, OriginError> {
-        let connecting = timeout(RESERVED_CONNECT, TcpStream::connect(self.to)).await;
-        let stream = connecting.map_err(|_| {
-            self.metrics.hit(Hit::ReservedTime);
-            OriginError::Timeout
-        })?;
-        let stream = stream.map_err(|_| OriginError::Refused)?;
-        // Only costs time when it fails.
-        let _ = stream.set_nodelay(true);
-        Ok(Box::new(stream))
+        let mut failure = OriginError::Refused;
+        for to in &self.to {
+            match timeout(RESERVED_CONNECT, TcpStream::connect(to)).await {
+                Ok(Ok(stream)) => {
+                    // Only costs time when it fails.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(Box::new(stream));
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(%to, %error, "the control plane takes no connection")
+                }
+                Err(_) => {
+                    self.metrics.hit(Hit::ReservedTime);
+                    failure = OriginError::Timeout;
+                }
+            }
+        }
+        Err(failure)
     }
 
     fn visited(&self, _: Visit) {}

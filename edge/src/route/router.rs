@@ -55,8 +55,8 @@ impl Router {
         let reserved = config.reserved.iter().flat_map(|reserved| {
             let metrics = metrics.clone();
             let endpoint = move |name: &Hostname| {
-                let metrics = metrics.clone();
-                Arc::new(ReservedEndpoint::new(name.clone(), reserved.to, metrics))
+                let (to, metrics) = (reserved.to.clone(), metrics.clone());
+                Arc::new(ReservedEndpoint::new(name.clone(), to, metrics))
             };
             reserved
                 .names

@@ -90,6 +90,7 @@ fn config(port: u16) -> Config {
         names: vec![EDGE.parse().unwrap()],
         reserved: None,
         tls: vec![here],
+        quic: None,
         http: vec![here],
         plain_http: PlainHttp::Serve,
         tcp_ports: port..=port,
@@ -98,6 +99,7 @@ fn config(port: u16) -> Config {
         issuer: "https://p.example".into(),
         audience: "https://p.example/edge".into(),
         reset_key: None,
+        snapshot: None,
         limits: Limits {
             drain: Duration::from_secs(5),
             ..Limits::default()

@@ -212,7 +212,13 @@ async fn control_plane() -> SocketAddr {
 async fn reserved_names_lead_to_the_control_plane() {
     let to = control_plane().await;
     let names = vec!["adit.localhost".parse().unwrap()];
-    let bed = Bed::start_with(|config| config.reserved = Some(Reserved { names, to })).await;
+    let bed = Bed::start_with(|config| {
+        config.reserved = Some(Reserved {
+            names,
+            to: vec![to.to_string()],
+        })
+    })
+    .await;
     let stream = bed.visit_tls("adit.localhost", &[b"h2"]).await.unwrap();
     let http = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
     let (mut sender, connection) = http.await.unwrap();

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Fold, State,
+    Fold, Seed, Standing, State,
     difference::{self, Known},
 };
 use crate::{
@@ -29,17 +29,51 @@ struct Follower<F> {
     pause: Duration,
 }
 
+/// Where a replica stands before it has heard of its store.
+#[derive(Default)]
+pub(super) struct Begins {
+    pub(super) known: Known,
+    pub(super) revision: Revision,
+    pub(super) standing: Standing,
+}
+
+impl From<&Option<Seed>> for Begins {
+    fn from(seed: &Option<Seed>) -> Self {
+        let Some(seed) = seed else {
+            return Self::default();
+        };
+        let now = Instant::now();
+        Self {
+            known: known(&seed.entries),
+            revision: seed.revision,
+            standing: Standing {
+                synced: true,
+                lost_since: Some(now.checked_sub(seed.age).unwrap_or(now)),
+                ..Standing::default()
+            },
+        }
+    }
+}
+
+fn known(entries: &[Entry]) -> Known {
+    entries
+        .iter()
+        .map(|entry| (entry.key.clone(), entry.modified))
+        .collect()
+}
+
 pub(super) async fn run<F: Fold>(
     store: SharedStore,
     prefix: Prefix,
     state: Arc<State<F>>,
+    known: Known,
     stop: CancellationToken,
 ) {
     let follower = Follower {
         store,
         prefix,
         state: state.clone(),
-        known: Known::new(),
+        known,
         at: None,
         pause: FIRST_PAUSE,
     };
@@ -113,10 +147,7 @@ impl<F: Fold> Follower<F> {
 
     async fn list(&mut self) -> Result<Revision, StoreError> {
         let (entries, revision) = typed::entries(&*self.store, &self.prefix).await?;
-        let known = entries
-            .iter()
-            .map(|entry| (entry.key.clone(), entry.modified))
-            .collect();
+        let known = known(&entries);
         let now = *self.state.revision.borrow();
         if self.state.standing.borrow().synced && revision >= now {
             let events = difference::between(&self.known, entries, revision);

@@ -26,6 +26,14 @@ pub trait Fold: Send + Sync + 'static {
     fn apply(&mut self, event: &Event);
 }
 
+/// What a replica begins with when its store may be away: what was known at an earlier time.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    pub entries: Vec<Entry>,
+    pub revision: Revision,
+    pub age: Duration,
+}
+
 /// Follows the store for as long as it is not dropped.
 pub struct Replica<F> {
     state: Arc<State<F>>,
@@ -56,15 +64,37 @@ impl<F: Fold> Replica<F> {
         fold: F,
         cancel: CancellationToken,
     ) -> Arc<Self> {
+        Self::start_from(store, prefix, fold, None, cancel)
+    }
+
+    /// As [`Self::start`]. With a seed it is synced at once; what has changed since is applied, in order, when the store
+    /// answers, and what is gone then goes.
+    pub fn start_from(
+        store: SharedStore,
+        prefix: Prefix,
+        mut fold: F,
+        seed: Option<Seed>,
+        cancel: CancellationToken,
+    ) -> Arc<Self> {
+        let begins = follow::Begins::from(&seed);
+        if let Some(seed) = seed {
+            fold.reset(seed.entries);
+        }
         // Of its own, so that dropping the replica stops only the replica.
         let stop = cancel.child_token();
         let state = Arc::new(State {
             fold: RwLock::new(fold),
-            standing: watch::Sender::default(),
-            revision: watch::Sender::default(),
+            standing: watch::Sender::new(begins.standing),
+            revision: watch::Sender::new(begins.revision),
             wanted: watch::Sender::default(),
         });
-        tokio::spawn(follow::run(store, prefix, state.clone(), stop.clone()));
+        tokio::spawn(follow::run(
+            store,
+            prefix,
+            state.clone(),
+            begins.known,
+            stop.clone(),
+        ));
         Arc::new(Self {
             state,
             _stop_on_drop: stop.drop_guard(),
