@@ -15,6 +15,8 @@ pub struct Config {
     pub zone: Hostname,
     /// Names that nobody may claim: the edges' own, the provider's page.
     pub reserved: Vec<Hostname>,
+    /// `host:port` at which edges elsewhere reach this control plane; none are the addresses that it listens on.
+    pub forward: Vec<String>,
     /// Ports that may be claimed.
     pub tcp_ports: RangeInclusive<u16>,
     /// Listening ports of a provider on one machine, told to agents so that they do not share one of them.

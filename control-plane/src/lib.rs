@@ -18,8 +18,8 @@ mod tests;
 
 pub use self::{
     config::Config,
-    core::{Caller, ClaimWish, Core, CreatedKey, IssueWish, Issued},
+    core::{Caller, ClaimWish, Core, CreatedKey, IssueWish, Issued, Joined, PreparedAdministrator},
     dev_ca::{DevCa, DevCaError, IssuedCertificate},
     error::{ControlError, ErrorCode},
-    server::{BindError, ControlPlane},
+    server::{BindError, ControlPlane, Readiness},
 };

@@ -12,14 +12,17 @@ use prometheus_client::registry::Registry;
 use store::{Envelope, SharedStore};
 use tokio::{
     net::TcpListener,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Config, ControlError, Core, api, listen, metrics::Metrics, web};
+use crate::{Config, ControlError, Core, ErrorCode, api, listen, metrics::Metrics, web};
 
 /// Between two looks at what is due: keys to rotate, revocations to forget.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Between two tries to reach a store that was not there at the start.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// Bound, but not yet serving.
 #[derive(Debug)]
@@ -42,10 +45,21 @@ pub enum BindError {
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
+/// Whether calls can be answered: the store was there once, and a signing key is.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<Core>);
+
+impl Readiness {
+    pub fn is_ready(&self) -> bool {
+        self.0.has_keys()
+    }
+}
+
 impl ControlPlane {
-    /// Binds every address, makes the first signing key if there is none, and is then ready to run.
+    /// Binds every address and makes the first signing key if there is none. Where the store does not answer yet, that is done
+    /// when it does, and calls are refused until then.
     pub async fn bind(
-        config: Config,
+        mut config: Config,
         store: SharedStore,
         envelope: Arc<Envelope>,
         registry: &mut Registry,
@@ -62,8 +76,16 @@ impl ControlPlane {
             .issuer
             .clone()
             .unwrap_or_else(|| format!("http://{first}"));
+        if config.forward.is_empty() {
+            config.forward = addresses.iter().map(ToString::to_string).collect();
+        }
         let core = Core::new(config, issuer, store, envelope, Metrics::register(registry));
-        core.rotate_keys(SystemTime::now().into()).await?;
+        match core.rotate_keys(SystemTime::now().into()).await {
+            Err(error) if error.code == ErrorCode::Unavailable => {
+                tracing::warn!(%error, "the control plane starts without its store");
+            }
+            result => result?,
+        }
         let routes = api::routes(core.clone())?
             .into_axum_router()
             .merge(web::routes(core.clone()))
@@ -80,6 +102,10 @@ impl ControlPlane {
         self.core.clone()
     }
 
+    pub fn readiness(&self) -> Readiness {
+        Readiness(self.core.clone())
+    }
+
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -91,6 +117,13 @@ impl ControlPlane {
             let (routes, metrics) = (self.routes.clone(), self.core.metrics.clone());
             tasks.spawn(listen::serve(listener, routes, metrics, stop.clone()));
         }
+        let following = self.core.clone().follow_keys();
+        tasks.spawn({
+            let stop = stop.clone();
+            async move {
+                stop.run_until_cancelled(following).await;
+            }
+        });
         tasks.spawn(keep_house(self.core, stop));
         tasks.close();
         tasks.wait().await;
@@ -98,6 +131,14 @@ impl ControlPlane {
 }
 
 async fn keep_house(core: Arc<Core>, stop: CancellationToken) {
+    while !core.has_keys() {
+        if stop.run_until_cancelled(sleep(FIRST_LOOK)).await.is_none() {
+            return;
+        }
+        if let Err(error) = core.rotate_keys(SystemTime::now().into()).await {
+            tracing::warn!(%error, "the control plane waits for its store");
+        }
+    }
     let mut ticks = interval(HOUSEKEEPING);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {

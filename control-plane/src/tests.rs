@@ -30,6 +30,7 @@ async fn start() -> Provider {
         issuer: None,
         zone: "t.example".parse().unwrap(),
         reserved: vec!["edge.t.example".parse().unwrap()],
+        forward: Vec::new(),
         tcp_ports: 44000..=44009,
         own_ports: vec![4443],
         clear_http_port: None,

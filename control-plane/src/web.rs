@@ -21,9 +21,8 @@ pub(crate) fn routes(core: Arc<Core>) -> Router {
         .route("/", get(about))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/adit", get(discover))
-        // Bound means that the store has answered and a signing key is there; one that drains does not listen any more.
         .route("/live", get("ok\n"))
-        .route("/ready", get("ok\n"))
+        .route("/ready", get(ready))
         .with_state(core)
 }
 
@@ -43,6 +42,19 @@ pub(crate) async fn unknown(headers: HeaderMap) -> Response {
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn about(State(core): State<Arc<Core>>) -> String {
     format!("adit provider for {}\n", core.config.zone)
+}
+
+/// The store has answered and a signing key is there; one that drains does not listen any more.
+#[allow(clippy::unused_async, reason = "axum's handlers are async")]
+async fn ready(State(core): State<Arc<Core>>) -> (StatusCode, &'static str) {
+    if core.has_keys() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store has not answered yet\n",
+        )
+    }
 }
 
 /// RFC 7517, section 5.

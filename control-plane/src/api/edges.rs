@@ -1,9 +1,10 @@
-//! The edges that are up.
+//! The edges: those that are up, and what each must know.
 
 use proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::Api;
+use crate::{core::Joined, error::ControlError};
 
 #[tonic::async_trait]
 impl v1::edges_server::Edges for Api {
@@ -22,5 +23,34 @@ impl v1::edges_server::Edges for Api {
         Ok(Response::new(v1::ListEdgesResponse {
             edges: edges.collect(),
         }))
+    }
+
+    async fn join(
+        &self,
+        request: Request<v1::JoinRequest>,
+    ) -> Result<Response<v1::JoinResponse>, Status> {
+        let caller = self.anyone(&request).await?;
+        let asked = request.into_inner();
+        let names: Result<Vec<_>, _> = asked.names.iter().map(|name| name.parse()).collect();
+        let joined = self
+            .core
+            .join(&caller, &names.map_err(ControlError::invalid)?)?;
+        tracing::info!(edge = %asked.id, region = %asked.region, url = %asked.url, "an edge joins");
+        Ok(Response::new(joined.into()))
+    }
+}
+
+impl From<Joined> for v1::JoinResponse {
+    fn from(joined: Joined) -> Self {
+        let ports = Some(&joined.tcp_ports).filter(|ports| !ports.is_empty());
+        Self {
+            issuer: joined.issuer,
+            audience: joined.audience,
+            zone: joined.zone.to_string(),
+            reserved: joined.reserved.iter().map(ToString::to_string).collect(),
+            forward: joined.forward,
+            first_tcp_port: ports.map_or(0, |ports| u32::from(*ports.start())),
+            last_tcp_port: ports.map_or(0, |ports| u32::from(*ports.end())),
+        }
     }
 }

@@ -46,7 +46,66 @@ pub struct CreatedKey {
     pub secret: Zeroizing<String>,
 }
 
+/// The first account and its key, before the store knows of them.
+pub struct PreparedAdministrator {
+    account: Account,
+    record: ApiKeyRecord,
+    secret: Zeroizing<String>,
+}
+
+impl PreparedAdministrator {
+    /// `adit_<id>_<secret>`
+    pub fn secret(&self) -> &str {
+        &self.secret
+    }
+}
+
 impl Core {
+    /// Whether this provider's first account was ever made.
+    pub async fn has_administrator(&self) -> Result<bool, ControlError> {
+        let made = store::get::<AccountId>(&*self.store, &layout::administrator()).await?;
+        Ok(made.is_some())
+    }
+
+    /// Draws everything for the first account, so that its key can be kept before it is good for anything.
+    pub fn prepare_administrator(
+        &self,
+        name: &str,
+        now: UnixTime,
+    ) -> Result<PreparedAdministrator, ControlError> {
+        let account = Account {
+            id: AccountId::from_random(random_id()),
+            name: checked_name(name)?,
+            created: now,
+        };
+        let (record, secret) = new_key(&account.id, name, Role::Admin, now)?;
+        Ok(PreparedAdministrator {
+            account,
+            record,
+            secret,
+        })
+    }
+
+    /// Makes the first account; false when another control plane has made one.
+    pub async fn make_administrator(
+        &self,
+        prepared: PreparedAdministrator,
+    ) -> Result<bool, ControlError> {
+        let PreparedAdministrator {
+            account, record, ..
+        } = prepared;
+        let marker = layout::administrator();
+        let transaction = Transaction::new()
+            .if_absent(marker.clone())
+            .put(marker, Value::json(&account.id)?)
+            .put(layout::account(&account.id), Value::json(&account)?)
+            .put(layout::api_key(&record.id), Value::json(&record)?);
+        Ok(matches!(
+            self.store.commit(transaction).await?,
+            Commit::Done(_)
+        ))
+    }
+
     pub async fn create_account(
         &self,
         name: &str,
@@ -100,29 +159,15 @@ impl Core {
         now: UnixTime,
     ) -> Result<CreatedKey, ControlError> {
         self.account(account).await?;
-        let id = ApiKeyId::from_random(random_id());
-        let mut bytes = Zeroizing::new([0; SECRET_LEN]);
-        rand::rng().fill_bytes(&mut *bytes);
-        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
-        let record = ApiKeyRecord {
-            id: id.clone(),
-            account: account.clone(),
-            name: checked_name(name)?,
-            role,
-            created: now,
-            hash: hash(&secret),
-        };
+        let (record, secret) = new_key(account, name, role, now)?;
+        let id = record.id.clone();
         let key = layout::api_key(&id);
         let transaction = Transaction::new()
             .if_absent(key.clone())
             .if_present(layout::account(account))
             .put(key, Value::json(&record)?);
         match self.store.commit(transaction).await? {
-            Commit::Done(_) => {
-                // The id itself begins with "key_"; the whole reads adit_key_<random>_<secret>.
-                let secret = Zeroizing::new(format!("{KEY_PREFIX}_{id}_{}", *secret));
-                Ok(CreatedKey { id, secret })
-            }
+            Commit::Done(_) => Ok(CreatedKey { id, secret }),
             Commit::Conflict => Err(ControlError::new(
                 ErrorCode::NotFound,
                 "the account is gone",
@@ -168,6 +213,32 @@ impl Core {
     }
 }
 
+/// A key drawn by chance, as it is kept and as it is shown once.
+fn new_key(
+    account: &AccountId,
+    name: &str,
+    role: Role,
+    now: UnixTime,
+) -> Result<(ApiKeyRecord, Zeroizing<String>), ControlError> {
+    let id = ApiKeyId::from_random(random_id());
+    let mut bytes = Zeroizing::new([0; SECRET_LEN]);
+    rand::rng().fill_bytes(&mut *bytes);
+    let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
+    let record = ApiKeyRecord {
+        id: id.clone(),
+        account: account.clone(),
+        name: checked_name(name)?,
+        role,
+        created: now,
+        hash: hash(&secret),
+    };
+    // The id itself begins with "key_"; the whole reads adit_key_<random>_<secret>.
+    Ok((
+        record,
+        Zeroizing::new(format!("{KEY_PREFIX}_{id}_{}", *secret)),
+    ))
+}
+
 /// The id and the secret of `adit_<id>_<secret>`. The secret is base64url and may hold `_`; the id has a known form.
 fn split(key: &str) -> Option<(ApiKeyId, &str)> {
     let rest = key.strip_prefix(KEY_PREFIX)?.strip_prefix('_')?;
@@ -202,6 +273,14 @@ fn checked_name(name: &str) -> Result<String, ControlError> {
         ));
     }
     Ok(name.to_owned())
+}
+
+impl fmt::Debug for PreparedAdministrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedAdministrator")
+            .field("account", &self.account.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for CreatedKey {

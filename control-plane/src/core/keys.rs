@@ -1,14 +1,17 @@
 //! The signing keys: made, published, used and retired as [`token::plan`] says.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
-use model::{KeyId, UnixTime};
+use model::{KeyId, Revision, UnixTime};
 use serde::{Deserialize, Serialize};
-use store::{Commit, Transaction, Value, layout};
+use store::{Commit, Entry, Event, Fold, Replica, Transaction, Value, layout};
 use token::{KeyRecord, KeySet, SIGNING_PERIOD, SigningKey, Step};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{Core, random_id};
-use crate::error::ControlError;
+use super::{COMMIT_TRIES, Core, random_id};
+use crate::error::{ControlError, ErrorCode};
 
 /// The keys as last read from the store.
 #[derive(Debug, Default)]
@@ -55,38 +58,91 @@ impl KeyRing {
 impl Core {
     /// Does what the plan says is due, and reads the keys anew.
     pub(crate) async fn rotate_keys(&self, now: UnixTime) -> Result<(), ControlError> {
-        self.load_keys().await?;
-        let steps = token::plan(&self.keys.load().records(), self.config.token_ttl, now);
-        for step in &steps {
-            match step {
-                Step::Publish {
-                    signs_from,
-                    signs_until,
-                } => self.publish_key(*signs_from, *signs_until, now).await?,
-                Step::Retire(kid) => self.retire_key(kid).await?,
-            }
-        }
-        if steps.is_empty() {
-            Ok(())
-        } else {
-            self.load_keys().await
-        }
+        let ttl = self.config.token_ttl;
+        self.change_keys(now, |records| token::plan(records, ttl, now))
+            .await
     }
 
     /// Publishes a new key now, to sign after the overlap.
     pub(crate) async fn add_key(&self, now: UnixTime) -> Result<(), ControlError> {
         let signs_from = now.plus(token::OVERLAP);
-        self.publish_key(signs_from, signs_from.plus(SIGNING_PERIOD), now)
-            .await?;
-        self.load_keys().await
+        let signs_until = signs_from.plus(SIGNING_PERIOD);
+        let publish = Step::Publish {
+            signs_from,
+            signs_until,
+        };
+        self.change_keys(now, |_| vec![publish.clone()]).await
     }
 
-    async fn publish_key(
+    /// Plans with the keys as they are and makes the change only if they still are: of several control planes one publishes
+    /// the next key, and the others plan anew with it.
+    async fn change_keys(
         &self,
+        now: UnixTime,
+        plan: impl Fn(&[KeyRecord]) -> Vec<Step>,
+    ) -> Result<(), ControlError> {
+        for _ in 0..COMMIT_TRIES {
+            // Before the keys are read, so that whatever changes them later is noticed.
+            let guard = self.rotation().await?;
+            self.load_keys().await?;
+            let steps = plan(&self.keys.load().records());
+            if steps.is_empty() {
+                return Ok(());
+            }
+            let transaction = self.change(guard, &steps, now)?;
+            if let Commit::Done(_) = self.store.commit(transaction).await? {
+                for step in &steps {
+                    tracing::info!(?step, "changed the signing keys");
+                }
+                return self.load_keys().await;
+            }
+        }
+        Err(ControlError::new(
+            ErrorCode::Unavailable,
+            "others change the signing keys all the time",
+        ))
+    }
+
+    /// When the keys were last changed.
+    async fn rotation(&self) -> Result<Option<Revision>, ControlError> {
+        let range = store::Range::from(&layout::key_rotation());
+        let page = self.store.read(&range, None, 1).await?;
+        Ok(page.entries.first().map(|entry| entry.modified))
+    }
+
+    fn change(
+        &self,
+        guard: Option<Revision>,
+        steps: &[Step],
+        now: UnixTime,
+    ) -> Result<Transaction, ControlError> {
+        let place = layout::key_rotation();
+        let mut transaction = match guard {
+            Some(revision) => Transaction::new().if_revision(place.clone(), revision),
+            None => Transaction::new().if_absent(place.clone()),
+        };
+        transaction = transaction.put(place.clone(), self.envelope.seal(&place, b"{}")?);
+        for step in steps {
+            transaction = match step {
+                Step::Publish {
+                    signs_from,
+                    signs_until,
+                } => self.publish(transaction, *signs_from, *signs_until, now)?,
+                Step::Retire(kid) => transaction
+                    .delete(layout::signing_key(kid))
+                    .delete(layout::jwk(kid)),
+            };
+        }
+        Ok(transaction)
+    }
+
+    fn publish(
+        &self,
+        transaction: Transaction,
         signs_from: UnixTime,
         signs_until: UnixTime,
         now: UnixTime,
-    ) -> Result<(), ControlError> {
+    ) -> Result<Transaction, ControlError> {
         let kid = KeyId::from_random(random_id());
         let key = SigningKey::generate(kid.clone()).map_err(ControlError::internal)?;
         let record = KeyRecord {
@@ -102,26 +158,37 @@ impl Core {
         let plain = Zeroizing::new(serde_json::to_vec(&stored).map_err(ControlError::internal)?);
         let place = layout::signing_key(&kid);
         let sealed = self.envelope.seal(&place, &plain)?;
-        let transaction = Transaction::new()
+        Ok(transaction
             .if_absent(place.clone())
             .put(place, sealed)
-            .put(layout::jwk(&kid), Value::json(key.public())?);
-        match self.store.commit(transaction).await? {
-            Commit::Done(_) => {
-                tracing::info!(%kid, from = %signs_from, "published a signing key");
-                Ok(())
+            .put(layout::jwk(&kid), Value::json(key.public())?))
+    }
+
+    /// Reads the keys anew whenever another control plane has changed them, for as long as it runs.
+    pub(crate) async fn follow_keys(self: Arc<Self>) {
+        let prefix = layout::signing_keys();
+        let replica = Replica::start(
+            self.store.clone(),
+            prefix,
+            Changes::default(),
+            CancellationToken::new(),
+        );
+        let (mut changes, mut seen) = (replica.changes(), 0);
+        while changes.changed().await.is_ok() {
+            let now = replica.read(|changes| changes.0);
+            if now == seen {
+                continue;
             }
-            Commit::Conflict => Err(ControlError::internal("a random id came twice")),
+            match self.load_keys().await {
+                Ok(()) => seen = now,
+                // The next change, or the next look at what is due, reads them.
+                Err(error) => tracing::warn!(%error, "changed signing keys cannot be read yet"),
+            }
         }
     }
 
-    async fn retire_key(&self, kid: &KeyId) -> Result<(), ControlError> {
-        let transaction = Transaction::new()
-            .delete(layout::signing_key(kid))
-            .delete(layout::jwk(kid));
-        let _ = self.store.commit(transaction).await?;
-        tracing::info!(%kid, "retired a signing key");
-        Ok(())
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.load().keys.is_empty()
     }
 
     async fn load_keys(&self) -> Result<(), ControlError> {
@@ -141,7 +208,21 @@ impl Core {
                 .map_err(ControlError::internal)?;
             keys.push((stored.record, key));
         }
-        self.keys.store(std::sync::Arc::new(KeyRing { keys }));
+        self.keys.store(Arc::new(KeyRing { keys }));
         Ok(())
+    }
+}
+
+/// How often the keys were changed.
+#[derive(Debug, Default)]
+struct Changes(u64);
+
+impl Fold for Changes {
+    fn reset(&mut self, _: Vec<Entry>) {
+        self.0 += 1;
+    }
+
+    fn apply(&mut self, _: &Event) {
+        self.0 += 1;
     }
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod claims;
 mod facts;
 mod issue;
+mod join;
 mod keys;
 mod look;
 mod names;
@@ -26,8 +27,9 @@ pub(crate) use self::keys::KeyRing;
 #[cfg(test)]
 pub(crate) use self::revoke::MAX_REVOKED_IDS;
 pub use self::{
-    accounts::CreatedKey,
+    accounts::{CreatedKey, PreparedAdministrator},
     issue::{IssueWish, Issued},
+    join::Joined,
     wish::ClaimWish,
 };
 use crate::{

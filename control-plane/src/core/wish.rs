@@ -143,6 +143,7 @@ mod tests {
             issuer: None,
             zone: "t.example".parse().unwrap(),
             reserved: vec!["edge.t.example".parse().unwrap()],
+            forward: Vec::new(),
             tcp_ports: 100..=200,
             own_ports: Vec::new(),
             clear_http_port: None,

@@ -161,6 +161,7 @@ fn config() -> Config {
         issuer: None,
         zone: "t.example".parse().unwrap(),
         reserved: vec!["edge.t.example".parse().unwrap()],
+        forward: Vec::new(),
         tcp_ports: 44000..=44003,
         own_ports: vec![4470],
         clear_http_port: None,
