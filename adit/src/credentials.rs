@@ -18,6 +18,8 @@ use crate::{
 
 /// The file's name, in the data directory of `adit dev` and in the configuration directory.
 pub(crate) const FILE: &str = "credentials.json";
+/// The same for the administrator of a provider, in the data directory of its process.
+pub(crate) const ADMIN_FILE: &str = "admin-credential.json";
 /// A token is below 8 KiB and a credentials file below 64 KiB; more than this is not what the user meant to give.
 const MAX_FILE: u64 = 256 * 1024;
 
@@ -76,9 +78,13 @@ impl Access {
 impl Credentials {
     pub(crate) fn save(&self, dir: &Path) -> Result<(), Failure> {
         places::make_private_dir(dir)?;
+        self.save_as(&dir.join(FILE))
+    }
+
+    pub(crate) fn save_as(&self, path: &Path) -> Result<(), Failure> {
         let json =
             serde_json::to_vec_pretty(self).or_fail(Exit::Failed, "cannot write a credential")?;
-        places::write_private(&dir.join(FILE), &Zeroizing::new(json))
+        places::write_private(path, &Zeroizing::new(json))
     }
 
     fn load(path: &Path) -> Result<Option<Self>, Failure> {
@@ -97,7 +103,10 @@ impl Credentials {
 
 /// The credential in a directory, if there is one that can be read.
 pub(crate) fn kept_in(dir: &Path) -> Result<Option<Credentials>, Failure> {
-    Credentials::load(&dir.join(FILE))
+    match Credentials::load(&dir.join(FILE))? {
+        Some(kept) => Ok(Some(kept)),
+        None => Credentials::load(&dir.join(ADMIN_FILE)),
+    }
 }
 
 /// Looks for access in the order that docs/cli.md gives.

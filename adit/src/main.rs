@@ -2,6 +2,8 @@
 
 mod admin;
 mod cli;
+mod config_command;
+mod configured;
 mod credentials;
 mod dev;
 mod failure;
@@ -9,7 +11,10 @@ mod login;
 mod observe;
 mod output;
 mod places;
+mod provider;
+mod roles;
 mod run;
+mod serve;
 mod service;
 mod share;
 mod signals;
@@ -22,6 +27,7 @@ use clap::Parser;
 use crate::{
     cli::{Cli, Command},
     failure::{Exit, Failure},
+    observe::LogFormat,
 };
 
 fn main() -> ExitCode {
@@ -31,7 +37,13 @@ fn main() -> ExitCode {
     }
     // An error means that a provider is installed already, which is what is wanted.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    observe::start_log(cli.verbose, cli.log_format);
+    // Processes of a provider begin their log when they have read how.
+    if !matches!(
+        cli.command,
+        Command::Serve(_) | Command::ControlPlane(_) | Command::Edge(_)
+    ) {
+        observe::start_log(cli.verbose, cli.log_format);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -44,16 +56,16 @@ fn main() -> ExitCode {
             )));
         }
     };
-    let result = runtime.block_on(traced(cli.command));
+    let result = runtime.block_on(traced(cli.command, cli.verbose, cli.log_format));
     // A blocking read of a terminal or a name lookup may still be under way; it has nothing left to tell.
     runtime.shutdown_background();
     finish(result)
 }
 
 #[cfg(feature = "otel")]
-async fn traced(command: Command) -> Result<(), Failure> {
+async fn traced(command: Command, verbose: u8, format: LogFormat) -> Result<(), Failure> {
     let traces = observe::Traces::start();
-    let result = run(command).await;
+    let result = run(command, verbose, format).await;
     traces.finish().await;
     result
 }
@@ -61,9 +73,13 @@ async fn traced(command: Command) -> Result<(), Failure> {
 #[cfg(not(feature = "otel"))]
 use self::run as traced;
 
-async fn run(command: Command) -> Result<(), Failure> {
+async fn run(command: Command, verbose: u8, format: LogFormat) -> Result<(), Failure> {
     match command {
         Command::Dev(args) => dev::run(args).await,
+        Command::Serve(args) => serve::run(args, verbose, format).await,
+        Command::ControlPlane(args) => roles::control_plane(args, verbose, format).await,
+        Command::Edge(args) => roles::edge(args, verbose, format).await,
+        Command::Config(command) => config_command::run(command),
         Command::Http(args) => share::run(args.into()).await,
         Command::Tls(args) => share::run(args.into()).await,
         Command::Tcp(args) => share::run(args.into()).await,

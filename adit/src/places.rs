@@ -16,6 +16,25 @@ pub(crate) fn data_dir() -> Result<PathBuf, Failure> {
         .ok_or_else(|| no_home("--data-dir"))
 }
 
+/// The data directory of `adit serve`, `adit control-plane` and `adit edge` when none is given.
+pub(crate) fn provider_data_dir() -> Result<PathBuf, Failure> {
+    if is_root() {
+        return Ok(PathBuf::from("/var/lib/adit"));
+    }
+    Ok(data_dir()?.join("provider"))
+}
+
+/// Whether system-wide places are for this user to write.
+fn is_root() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
 /// Where `adit login` keeps its credential.
 pub(crate) fn config_dir() -> Result<PathBuf, Failure> {
     dirs::config_dir()

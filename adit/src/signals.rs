@@ -22,6 +22,27 @@ pub(crate) fn stop_token() -> CancellationToken {
     token
 }
 
+/// Passes on each SIGHUP, for as long as it runs.
+#[cfg(unix)]
+pub(crate) async fn on_reload(asked: std::sync::Arc<tokio::sync::Notify>) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    use crate::provider::notify::{State, tell};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    while hangup.recv().await.is_some() {
+        tell(State::Reloading);
+        asked.notify_one();
+        tell(State::Ready);
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) async fn on_reload(_: std::sync::Arc<tokio::sync::Notify>) {
+    std::future::pending().await
+}
+
 #[cfg(unix)]
 async fn signal() {
     use tokio::signal::unix::{SignalKind, signal};

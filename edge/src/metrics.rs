@@ -82,6 +82,8 @@ impl Default for Metrics {
             placements_waiting: Gauge::default(),
             store_failures: Counter::default(),
             accept_failures: Counter::default(),
+            snapshots: Counter::default(),
+            snapshot_failures: Counter::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Entry, Key};
 
 const FORMAT: &str = "adit-snapshot";
-const VERSION: u32 = 1;
+const VERSION: u16 = 1;
 /// A million endpoints take some 300 MB; a larger file is not one of ours.
 const MAX_FILE: u64 = 1 << 30;
 
@@ -45,7 +45,7 @@ pub enum SnapshotError {
 #[derive(Serialize, Deserialize)]
 struct Head {
     format: String,
-    version: u32,
+    version: u16,
     revision: u64,
     taken: UnixTime,
     entries: usize,

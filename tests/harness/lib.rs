@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod configured;
 mod dev;
 mod etcd;
 mod namespaces;
@@ -14,6 +15,7 @@ mod process;
 mod tools;
 
 pub use self::{
+    configured::{Authority, Configured, User, write_secret},
     dev::{Dev, Share},
     etcd::{EtcdCluster, EtcdNode, EtcdOptions, EtcdTls},
     namespaces::Namespaces,

@@ -2,6 +2,7 @@
 
 mod admin;
 mod dev;
+mod provider;
 mod run;
 mod service;
 mod share;
@@ -15,6 +16,7 @@ pub(crate) use self::{
         RevokeArgs, TokenCommand,
     },
     dev::DevArgs,
+    provider::{ConfigCommand, ProcessArgs, RoleArgs, ServeArgs},
     run::RunArgs,
     service::{InstallArgs, PlaceArgs, ServiceCommand, ServiceRole, UninstallArgs},
     share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
@@ -58,6 +60,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a whole provider on this machine and share TARGET through it
     Dev(DevArgs),
+    /// Run a whole provider on a public machine
+    Serve(ServeArgs),
+    /// Run one of a provider's control planes, over etcd
+    ControlPlane(RoleArgs),
+    /// Run one of a provider's edges, over etcd
+    Edge(RoleArgs),
+    /// Look at configurations of providers
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Share an HTTP server
     Http(HttpArgs),
     /// Share a TLS server; the provider never sees the key or the clear text
@@ -109,7 +120,7 @@ mod tests {
     #[test]
     fn every_flag_of_dev_and_of_sharing_has_its_environment_twin() {
         let cli = Cli::command();
-        for name in ["dev", "http", "tls", "tcp", "run"] {
+        for name in ["dev", "serve", "http", "tls", "tcp", "run"] {
             let command = cli.find_subcommand(name).unwrap();
             for arg in command
                 .get_arguments()

@@ -3,11 +3,8 @@
 //! The parts are the ones that run apart elsewhere, and they meet here as they meet there: the agent dials the edge over
 //! QUIC or TCP, and asks the control plane over gRPC.
 
-mod access_log;
 mod account;
-mod certificates;
 mod listen;
-mod lock;
 mod ports;
 mod provider;
 mod trust;
@@ -16,12 +13,13 @@ use std::path::PathBuf;
 
 use model::Kind;
 
-use self::{lock::Lock, provider::Running};
+use self::provider::Started;
 use crate::{
     cli::{DevArgs, ProviderArgs, Transport},
     failure::Failure,
     output::{Event, Output},
     places,
+    provider::Lock,
     share::{self, ShareOptions, TunnelOptions},
     signals,
 };
@@ -36,8 +34,8 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
 async fn dev(args: DevArgs, output: &mut Output) -> Result<(), Failure> {
     let data_dir = args.data_dir.clone().map_or_else(places::data_dir, Ok)?;
     places::make_private_dir(&data_dir)?;
-    let mut lock = Lock::take(&data_dir)?;
-    let running = Running::start(&args, &data_dir).await?;
+    let mut lock = Lock::take(&data_dir, "adit dev")?;
+    let running = Started::start(&args, &data_dir).await?;
     lock.announce(running.server())?;
     output.show(&Event::Provider(running.about().clone()));
     let stop = signals::stop_token();

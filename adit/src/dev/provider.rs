@@ -13,17 +13,15 @@ use edge::{
 };
 use model::Hostname;
 use prometheus_client::registry::Registry;
-use store::{Embedded, Envelope, KeyEncryptionKey, SharedStore, StoreError};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use store::{Envelope, SharedStore};
 
-use super::{
-    access_log, account, certificates::FromDevCa, listen::Listening, ports::Chosen, trust,
-};
+use super::{account, listen::Listening, ports::Chosen, trust};
 use crate::{
     cli::DevArgs,
     failure::{Exit, Failure, OrFail},
-    observe::{self, Admin, Metered, Tunnels},
+    observe::{self, Admin, Tunnels},
     output, places,
+    provider::{Running, access_log, dev_ca::FromDevCa, listening, storage},
 };
 
 /// The edge's name in every zone (docs/decisions/0003).
@@ -37,14 +35,10 @@ const EDGE_LABEL: &str = "edge";
 const DRAIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-pub(super) struct Running {
+pub(super) struct Started {
     about: output::Provider,
     tunnels: Tunnels,
-    stop: CancellationToken,
-    edge: TaskTracker,
-    rest: TaskTracker,
-    stop_rest: CancellationToken,
-    access_log: access_log::Writer,
+    running: Running,
 }
 
 /// What the parts share.
@@ -59,7 +53,7 @@ struct Base {
     listening: Listening,
 }
 
-impl Running {
+impl Started {
     pub(super) async fn start(args: &DevArgs, data_dir: &Path) -> Result<Self, Failure> {
         let mut registry = observe::registry();
         let tunnels = Tunnels::default();
@@ -72,12 +66,10 @@ impl Running {
             base.envelope.clone(),
             &mut registry,
         );
-        let control = control
-            .await
-            .or_fail(Exit::InUse, "the control plane does not start")?;
+        let control = control.await.map_err(listening::control_plane)?;
         let core = control.core();
         account::ensure(&core, &base.ca, data_dir).await?;
-        let (log, access_log) = access_log::open(&data_dir.join("access.log"))?;
+        let (log, writer) = access_log::open(&data_dir.join("access.log"))?;
         let config = base.edge_config(args, core.issuer(), core.audience())?;
         let certificates = Arc::new(FromDevCa::new(base.ca.clone()));
         let parts = Parts {
@@ -87,33 +79,24 @@ impl Running {
         };
         let edge = Edge::bind(config, parts, &mut registry)
             .await
-            .or_fail(Exit::InUse, "the edge does not start")?;
-        let listeners = observe::listen(&base.listening.admin.addrs)
-            .await
-            .or_fail(Exit::InUse, "the admin address")?;
+            .map_err(listening::edge)?;
+        let listeners = observe::listen(&base.listening.admin.addrs).await;
+        let listeners =
+            listeners.map_err(|(addr, error)| listening::refused(addr, "--admin-addr", &error))?;
         let about = base.about(args, data_dir, core.issuer());
 
-        let (stop, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         let admin = Admin {
             registry: Arc::new(registry),
             ready: Arc::new(edge.readiness()),
         };
-        let (edge_tasks, rest) = (TaskTracker::new(), TaskTracker::new());
-        for listener in listeners {
-            rest.spawn(admin.clone().serve(listener, stop_rest.clone()));
-        }
-        rest.spawn(control.run(stop_rest.clone()));
-        edge_tasks.spawn(edge.run(stop.clone()));
-        edge_tasks.close();
-        rest.close();
+        let mut running = Running::default();
+        running.admin(listeners, &admin);
+        running.control_plane(control);
+        running.edge(edge, writer);
         Ok(Self {
             about,
             tunnels,
-            stop,
-            edge: edge_tasks,
-            rest,
-            stop_rest,
-            access_log,
+            running,
         })
     }
 
@@ -130,13 +113,8 @@ impl Running {
         &self.tunnels
     }
 
-    /// The edge first: its last words go to the store and the log, which are still there.
     pub(super) async fn stop(self) {
-        self.stop.cancel();
-        self.edge.wait().await;
-        self.stop_rest.cancel();
-        self.rest.wait().await;
-        self.access_log.finish();
+        self.running.stop().await;
     }
 }
 
@@ -147,14 +125,8 @@ impl Base {
         registry: &mut Registry,
     ) -> Result<Self, Failure> {
         let listening = Listening::choose(args)?;
-        let kek = KeyEncryptionKey::load_or_create_file(&data_dir.join("store.key"));
-        let envelope = Arc::new(Envelope::new(
-            kek.or_fail(Exit::Failed, "the key of the store")?,
-            Vec::new(),
-        ));
-        let embedded = Arc::new(open_store(&data_dir.join("store.redb")).await?);
-        observe::embedded(embedded.clone(), registry);
-        let store = Metered::register(embedded, registry);
+        let envelope = storage::envelope(&data_dir.join("store.key"))?;
+        let store = storage::open_embedded(data_dir, registry).await?;
         let ca = DevCa::load_or_create(&*store, &envelope, SystemTime::now().into()).await;
         let ca = Arc::new(ca.or_fail(Exit::Failed, "the development CA")?);
         let ca_path = data_dir.join("ca.pem");
@@ -177,7 +149,7 @@ impl Base {
             page,
             edge_name,
             edge_in_zone,
-            reset_key: load_reset_key(&data_dir.join("quic.key"))?,
+            reset_key: storage::load_reset_key(&data_dir.join("quic.key"))?,
             listening,
         })
     }
@@ -192,6 +164,7 @@ impl Base {
                 self.edge_in_zone.clone(),
                 self.edge_name.clone(),
             ],
+            forward: Vec::new(),
             tcp_ports: args.tcp_ports.clone(),
             own_ports: self.listening.ports(),
             clear_http_port: Some(self.listening.http.port()),
@@ -215,9 +188,10 @@ impl Base {
             names: vec![self.edge_name.clone()],
             reserved: Some(Reserved {
                 names: vec![self.page.clone()],
-                to,
+                to: vec![to.to_string()],
             }),
             tls: self.listening.edge.addrs.clone(),
+            quic: None,
             http: self.listening.http.addrs.clone(),
             plain_http: PlainHttp::Serve,
             tcp_ports: args.tcp_ports.clone(),
@@ -226,6 +200,7 @@ impl Base {
             issuer: issuer.to_owned(),
             audience,
             reset_key: Some(self.reset_key.clone()),
+            snapshot: None,
             limits: Limits {
                 drain: DRAIN,
                 ..Limits::default()
@@ -259,30 +234,6 @@ impl Base {
             notes: listening.notes(),
         }
     }
-}
-
-async fn open_store(path: &Path) -> Result<Embedded, Failure> {
-    Embedded::open(path).await.map_err(|error| {
-        let exit = if matches!(error, StoreError::Locked(_)) {
-            Exit::InUse
-        } else {
-            Exit::Failed
-        };
-        Failure::new(exit, error)
-    })
-}
-
-/// 32 random bytes, made at the first start.
-fn load_reset_key(path: &Path) -> Result<ResetKey, Failure> {
-    if !path.exists() {
-        places::write_private(path, &rand::random::<[u8; 32]>())?;
-    }
-    let bytes = std::fs::read(path).or_fail(Exit::Failed, path.display())?;
-    let key = bytes
-        .try_into()
-        .map_err(|_| Failure::new(Exit::Failed, format!("{} is not a key", path.display())));
-    key.map(ResetKey::new)
-        .map_err(|failure| failure.advise("delete it: a new one is made"))
 }
 
 fn texts(chosen: &Chosen) -> Vec<String> {

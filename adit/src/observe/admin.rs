@@ -25,12 +25,33 @@ pub(crate) struct Admin {
     pub(crate) ready: Arc<dyn Ready>,
 }
 
-pub(crate) async fn listen(addrs: &[SocketAddr]) -> std::io::Result<Vec<TcpListener>> {
+/// The address that could not be bound, and why.
+pub(crate) type ListenError = (SocketAddr, std::io::Error);
+
+pub(crate) async fn listen(addrs: &[SocketAddr]) -> Result<Vec<TcpListener>, ListenError> {
     let mut listeners = Vec::new();
     for addr in addrs {
-        listeners.push(TcpListener::bind(addr).await?);
+        listeners.push(
+            TcpListener::bind(addr)
+                .await
+                .map_err(|error| (*addr, error))?,
+        );
     }
     Ok(listeners)
+}
+
+/// Another handle of the same socket, for whoever serves before its owner can.
+pub(crate) fn twin(listener: &TcpListener) -> std::io::Result<TcpListener> {
+    let twin = socket2::SockRef::from(listener).try_clone()?;
+    TcpListener::from_std(twin.into())
+}
+
+/// As they stand in events.
+pub(crate) fn urls(listeners: &[TcpListener]) -> Vec<String> {
+    let bound = listeners
+        .iter()
+        .filter_map(|listener| listener.local_addr().ok());
+    bound.map(|addr| format!("http://{addr}")).collect()
 }
 
 impl Admin {

@@ -16,10 +16,10 @@ use prometheus_client::registry::Registry;
 #[cfg(feature = "otel")]
 pub(crate) use self::otel::Traces;
 pub(crate) use self::{
-    admin::{Admin, listen},
+    admin::{Admin, listen, twin, urls},
     agent::Tunnels,
-    log::{LogFormat, start_log},
-    ready::Ready,
+    log::{LogFormat, start_log, start_provider_log},
+    ready::{NotJoined, OfControlPlane, Ready},
     store::{Metered, embedded},
 };
 

@@ -2,6 +2,7 @@
 
 use edge::{NotReady, Readiness};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 /// What `/ready` asks.
 pub(crate) trait Ready: Send + Sync + 'static {
@@ -26,5 +27,42 @@ impl Ready for Readiness {
             "store_lost_seconds": standing.store_lost.map(|lost| lost.as_secs()),
             "sessions": standing.sessions,
         })
+    }
+}
+
+/// A control plane that is told to stop takes no more calls.
+#[derive(Clone, Debug)]
+pub(crate) struct OfControlPlane {
+    pub(crate) readiness: control_plane::Readiness,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Ready for OfControlPlane {
+    fn not_ready(&self) -> Option<&'static str> {
+        if self.stop.is_cancelled() {
+            Some(NotReady::Draining.as_str())
+        } else if self.readiness.is_ready() {
+            None
+        } else {
+            Some(NotReady::NeverSynced.as_str())
+        }
+    }
+
+    fn details(&self) -> Value {
+        json!({ "keys": self.readiness.is_ready(), "draining": self.stop.is_cancelled() })
+    }
+}
+
+/// An edge that has never heard of its provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NotJoined;
+
+impl Ready for NotJoined {
+    fn not_ready(&self) -> Option<&'static str> {
+        Some("not-joined")
+    }
+
+    fn details(&self) -> Value {
+        json!({ "joined": false })
     }
 }

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 #[serde(tag = "event", rename_all = "lowercase")]
 pub(crate) enum Event {
     Provider(Provider),
+    Started(Started),
     Connecting {
         edge: String,
         transport: String,
@@ -66,6 +67,34 @@ pub(crate) struct Provider {
     /// What a person should know and no program needs: a port that moved.
     #[serde(skip)]
     pub(crate) notes: Vec<String>,
+}
+
+/// A process of a provider has bound everything that it listens on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Started {
+    pub(crate) role: &'static str,
+    /// The URL of the control plane; empty where it is not known yet.
+    pub(crate) server: String,
+    pub(crate) edge: Option<String>,
+    pub(crate) https: Vec<String>,
+    pub(crate) quic: Vec<String>,
+    pub(crate) http: Vec<String>,
+    pub(crate) control: Vec<String>,
+    pub(crate) admin: Vec<String>,
+    pub(crate) zone: Option<String>,
+    pub(crate) data_dir: PathBuf,
+    /// Of the provider's own CA, where there are no certificates from files.
+    pub(crate) ca: Option<PathBuf>,
+    /// Where the administrator's key was written, if this start made it.
+    pub(crate) credential: Option<PathBuf>,
+    /// What a person should know.
+    #[serde(skip)]
+    pub(crate) notes: Vec<String>,
+}
+
+/// Addresses as they stand in events.
+pub(crate) fn texts(addresses: &[std::net::SocketAddr]) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

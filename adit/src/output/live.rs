@@ -53,7 +53,11 @@ impl Live {
                 reason, retry_ms, ..
             } => self.state = text::disconnected(reason, *retry_ms),
             Event::Stopped { reason } => self.state = format!("stopped: {reason}"),
-            Event::Config { .. } | Event::Refused { .. } | Event::Error { .. } => return,
+            // Processes of a provider never draw.
+            Event::Started(_)
+            | Event::Config { .. }
+            | Event::Refused { .. }
+            | Event::Error { .. } => return,
         }
         self.draw();
     }

@@ -13,7 +13,7 @@ mod tunnels;
 use std::io::{IsTerminal, stdout};
 
 pub(crate) use self::{
-    event::{Event, Provider, Ready, Visit},
+    event::{Event, Provider, Ready, Started, Visit, texts},
     tunnels::TunnelsOutput,
 };
 use self::{json::Json, live::Live, plain::Plain};
@@ -33,6 +33,15 @@ impl Output {
             Self::Json(Json)
         } else if stdout().is_terminal() {
             Self::Live(Box::default())
+        } else {
+            Self::Plain(Box::default())
+        }
+    }
+
+    /// For processes of a provider, which have nothing to draw.
+    pub(crate) fn lines(json: bool) -> Self {
+        if json {
+            Self::Json(Json)
         } else {
             Self::Plain(Box::default())
         }

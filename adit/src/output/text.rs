@@ -1,11 +1,12 @@
 //! Sentences and columns that the terminal and the pipe share.
 
-use super::event::{Event, Provider, Ready, Visit};
+use super::event::{Event, Provider, Ready, Started, Visit};
 
 /// The lines for a pipe; empty where an event says nothing new to a reader.
 pub(crate) fn lines(event: &Event) -> Vec<String> {
     match event {
         Event::Provider(provider) => provider.notes.clone(),
+        Event::Started(started) => started_lines(started),
         Event::Connecting { edge, transport } => {
             vec![format!("connecting to {edge} over {transport}")]
         }
@@ -65,6 +66,25 @@ fn config_lines(file: &str, lists: [&Vec<String>; 3], error: Option<&str>) -> Ve
 pub(crate) fn ready_lines(ready: &Ready) -> Vec<String> {
     let mut lines: Vec<String> = ready.urls.iter().map(|url| format!("  {url}")).collect();
     lines.push(format!("  forwards to {}", ready.target));
+    lines
+}
+
+fn started_lines(started: &Started) -> Vec<String> {
+    let mut lines = started.notes.clone();
+    let listening = [
+        ("https", &started.https),
+        ("quic", &started.quic),
+        ("http", &started.http),
+        ("control plane", &started.control),
+        ("admin", &started.admin),
+    ];
+    let listening = listening.iter().filter(|(_, at)| !at.is_empty());
+    lines.extend(listening.map(|(what, at)| format!("listening: {what} on {}", at.join(", "))));
+    let server = Some(&started.server).filter(|server| !server.is_empty());
+    lines.push(server.map_or_else(
+        || format!("adit {} is up", started.role),
+        |server| format!("adit {} is up: {server}", started.role),
+    ));
     lines
 }
 

@@ -26,7 +26,9 @@ use crate::{
     failure::{Exit, Failure, OrFail},
     observe::{self, Admin, Tunnels},
     output::Output,
-    places, signals,
+    places,
+    provider::listening,
+    signals,
 };
 
 pub(crate) async fn run(options: ShareOptions) -> Result<(), Failure> {
@@ -56,9 +58,9 @@ pub(crate) async fn serve_admin(
         registry: Arc::new(registry),
         ready: Arc::new(tunnels.clone()),
     };
-    let listeners = observe::listen(&[addr])
-        .await
-        .or_fail(Exit::InUse, "the admin address")?;
+    let listeners = observe::listen(&[addr]).await;
+    let listeners =
+        listeners.map_err(|(addr, error)| listening::refused(addr, "--admin-addr", &error))?;
     for listener in listeners {
         let addr = listener.local_addr().or_fail(Exit::Failed, addr)?;
         tracing::info!(%addr, "/live, /ready and /metrics are served");

@@ -124,6 +124,13 @@ impl Provider {
             .edges)
     }
 
+    pub(crate) async fn join(&self, request: v1::JoinRequest) -> Result<v1::JoinResponse, Failure> {
+        let answer = EdgesClient::new(self.channel())
+            .join(self.request(request))
+            .await;
+        self.answer(answer)
+    }
+
     pub(crate) async fn keys(&self) -> Result<Vec<v1::SigningKey>, Failure> {
         Ok(self
             .answer(

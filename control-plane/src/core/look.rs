@@ -139,6 +139,7 @@ mod tests {
             issuer: None,
             zone: zone.clone(),
             reserved: Vec::new(),
+            forward: Vec::new(),
             tcp_ports: 44000..=44009,
             own_ports: Vec::new(),
             clear_http_port: None,

@@ -1,4 +1,4 @@
-//! One `adit dev` a data directory: the second one says who runs and what to type instead.
+//! One process a data directory: the second one says who runs and what to type instead.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -18,16 +18,20 @@ const MAX_HOLDER: u64 = 4096;
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
+    command: &'static str,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
     pid: u32,
+    #[serde(default)]
+    command: String,
     server: String,
 }
 
 impl Lock {
-    pub(crate) fn take(data_dir: &Path) -> Result<Self, Failure> {
+    /// `command` is what holds it, as it is typed.
+    pub(crate) fn take(data_dir: &Path, command: &'static str) -> Result<Self, Failure> {
         let path = data_dir.join(FILE);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -37,8 +41,8 @@ impl Lock {
             .open(&path)
             .or_fail(Exit::Failed, format!("cannot open {}", path.display()))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { file }),
-            Err(TryLockError::WouldBlock) => Err(held(&mut file, data_dir)),
+            Ok(()) => Ok(Self { file, command }),
+            Err(TryLockError::WouldBlock) => Err(held(&mut file, data_dir, command)),
             Err(TryLockError::Error(error)) => Err(Failure::new(
                 Exit::Failed,
                 format!("cannot lock {}: {error}", path.display()),
@@ -50,6 +54,7 @@ impl Lock {
     pub(crate) fn announce(&mut self, server: &str) -> Result<(), Failure> {
         let holder = Holder {
             pid: std::process::id(),
+            command: self.command.to_owned(),
             server: server.to_owned(),
         };
         let json = serde_json::to_vec(&holder).or_fail(Exit::Failed, "cannot write the lock")?;
@@ -62,20 +67,27 @@ impl Lock {
     }
 }
 
-fn held(file: &mut File, data_dir: &Path) -> Failure {
+fn held(file: &mut File, data_dir: &Path, command: &str) -> Failure {
     let mut text = String::new();
     let read = file.take(MAX_HOLDER).read_to_string(&mut text);
     let holder: Option<Holder> = read.ok().and_then(|_| serde_json::from_str(&text).ok());
     let who = holder.map_or_else(
-        || "another adit dev".to_owned(),
-        |holder| format!("adit dev (process {}, {})", holder.pid, holder.server),
+        || "another adit".to_owned(),
+        |holder| {
+            let command = if holder.command.is_empty() {
+                "adit"
+            } else {
+                &holder.command
+            };
+            format!("{command} (process {}, {})", holder.pid, holder.server)
+        },
     );
     Failure::new(
         Exit::InUse,
         format!("{who} runs in {} already", data_dir.display()),
     )
     .advise("share through it:      adit http 3000")
-    .advise("or run a second one:   adit dev 3000 --data-dir DIR")
+    .advise(format!("or run a second one:   {command} --data-dir DIR"))
 }
 
 #[cfg(test)]
@@ -85,9 +97,9 @@ mod tests {
     #[test]
     fn the_second_one_learns_who_runs() {
         let dir = tempfile::tempdir().unwrap();
-        let mut first = Lock::take(dir.path()).unwrap();
+        let mut first = Lock::take(dir.path(), "adit dev").unwrap();
         first.announce("http://127.0.0.1:4470").unwrap();
-        let failure = Lock::take(dir.path()).unwrap_err();
+        let failure = Lock::take(dir.path(), "adit dev").unwrap_err();
         assert_eq!(failure.exit(), Exit::InUse);
         let text = failure.to_string();
         assert!(
@@ -95,6 +107,6 @@ mod tests {
             "{text}"
         );
         drop(first);
-        assert!(Lock::take(dir.path()).is_ok());
+        assert!(Lock::take(dir.path(), "adit dev").is_ok());
     }
 }

@@ -9,10 +9,10 @@ use model::HostPattern;
 use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
 
 #[derive(Debug)]
-pub(super) struct FromDevCa(Arc<DevCa>);
+pub(crate) struct FromDevCa(Arc<DevCa>);
 
 impl FromDevCa {
-    pub(super) const fn new(ca: Arc<DevCa>) -> Self {
+    pub(crate) const fn new(ca: Arc<DevCa>) -> Self {
         Self(ca)
     }
 }

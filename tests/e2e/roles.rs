@@ -1,0 +1,166 @@
+//! `adit control-plane` and `adit edge`: processes of their own over a real etcd.
+
+use std::{io::Write, path::PathBuf};
+
+use tempfile::TempDir;
+use tests::{
+    Authority, Configured, EtcdCluster, User, free_port, http_files, program, run, write_secret,
+};
+
+struct Site {
+    etcd: EtcdCluster,
+    dir: TempDir,
+    authority: Authority,
+    https: u16,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let authority = Authority::new(dir.path());
+        let names = ["*.t.localhost"];
+        authority.issue(
+            &dir.path().join("site.pem"),
+            &dir.path().join("site.key"),
+            &names,
+        );
+        let key = run(program("openssl").args(["rand", "-base64", "32"]));
+        let key = String::from_utf8(key.stdout).unwrap();
+        write_secret(&dir.path().join("store.key"), &key);
+        Self {
+            etcd: EtcdCluster::start(1),
+            authority,
+            https: free_port(),
+            dir,
+        }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.dir.path().join(name);
+        let endpoint = &self.etcd.endpoints()[0];
+        let dir = self.dir.path().display();
+        let common = format!(
+            "data_dir = \"{dir}/{name}.data\"\n\
+             [store]\nkind = \"etcd\"\nendpoints = \"{endpoint}\"\n\
+             [admin]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        std::fs::write(
+            &file,
+            text.replace("COMMON", &common)
+                .replace("DIR", &dir.to_string()),
+        )
+        .unwrap();
+        file
+    }
+
+    fn control_plane(&self, name: &str) -> Configured {
+        let (https, port) = (self.https, free_port());
+        let text = format!(
+            "zone = \"t.localhost\"\nCOMMON\
+             [control-plane]\nlisten = \"127.0.0.1:{port}\"\nurl = \"https://adit.t.localhost:{https}\"\n\
+             tcp_ports = \"none\"\nreserved = \"edge.t.localhost\"\nkey_encryption_key_file = \"DIR/store.key\"\n"
+        );
+        Configured::start("control-plane", &self.file(name, &text))
+    }
+
+    fn edge(&self, control: &Configured) -> PathBuf {
+        let (https, control) = (self.https, control.first("control"));
+        let text = format!(
+            "COMMON[edge]\nid = \"e1\"\nnames = \"edge.t.localhost\"\nhttps = \"127.0.0.1:{https}\"\nhttp = []\n\
+             control_plane = \"http://{control}\"\nrole_key_file = \"DIR/role-key\"\ndrain = \"2s\"\n\
+             [[certificates]]\ncertificate = \"DIR/site.pem\"\nkey = \"DIR/site.key\"\n"
+        );
+        self.file("edge.toml", &text)
+    }
+
+    /// The administrator, once a control plane has written his key down.
+    fn administrator(&self, control: &Configured, name: &str) -> User {
+        control
+            .process
+            .wait_for_stderr("administrator's key was written");
+        let user = User::new(&self.authority.root());
+        let credential = self
+            .dir
+            .path()
+            .join(format!("{name}.data/admin-credential.json"));
+        user.login(&format!("http://{}", control.first("control")), &credential);
+        user
+    }
+
+    fn role_key(&self, user: &User) {
+        let key = user.output(&["admin", "api-key", "create", "--role", "edge"]);
+        write_secret(&self.dir.path().join("role-key"), &key);
+    }
+}
+
+#[test]
+fn control_planes_agree_on_their_keys_and_their_administrator() {
+    let site = Site::new();
+    let one = site.control_plane("one");
+    let user = site.administrator(&one, "one");
+    let other = site.control_plane("other");
+    assert_eq!(other.ready(), 200);
+    let keys = |control: &Configured| {
+        user.visit(&format!(
+            "http://{}/.well-known/jwks.json",
+            control.first("control")
+        ))
+    };
+    assert_eq!(keys(&one), keys(&other));
+    assert!(
+        !site
+            .dir
+            .path()
+            .join("other.data/admin-credential.json")
+            .exists()
+    );
+    // A key that one makes is shown by the other as soon as it sees it.
+    let before = keys(&other);
+    user.output(&["admin", "key", "rotate"]);
+    let made = keys(&one);
+    assert_ne!(made, before);
+    let deadline = std::time::Instant::now() + tests::WAIT;
+    while keys(&other) != made {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the other control plane keeps its old keys"
+        );
+    }
+}
+
+#[test]
+fn an_edge_serves_from_its_snapshot_while_etcd_is_away_and_catches_up() {
+    let mut site = Site::new();
+    let control = site.control_plane("one");
+    let user = site.administrator(&control, "one");
+    site.role_key(&user);
+    let file = site.edge(&control);
+    let mut edge = Configured::start("edge", &file);
+    assert_eq!(edge.ready(), 200);
+
+    let origin = http_files(|_, stream| {
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
+    });
+    user.output(&["admin", "endpoint", "claim", "shop"]);
+    let token = user.output(&["admin", "token", "issue", "--endpoint", "shop.t.localhost"]);
+    let token_file = site.dir.path().join("token");
+    write_secret(&token_file, &token);
+    let token_file = token_file.display().to_string();
+    let (mut share, _) = user.share(&["http", &origin.port(), "--token-file", &token_file]);
+    let url = format!("https://shop.t.localhost:{}", site.https);
+    assert_eq!(user.visit(&url), "hello");
+
+    site.etcd.node(0).kill();
+    assert_eq!(edge.process.terminate().code(), Some(0));
+    let seen = share.stdout().len();
+    let edge = Configured::start("edge", &file);
+    assert_eq!(edge.ready(), 200, "{:?}", edge.process.stderr());
+    share.wait_for_event(seen, "ready");
+    assert_eq!(user.visit(&url), "hello");
+
+    // What is taken away while nobody could tell is taken away when somebody can.
+    site.etcd.node(0).begin();
+    user.output(&["admin", "endpoint", "release", "shop.t.localhost"]);
+    assert!(!share.wait().success());
+}
