@@ -9,7 +9,6 @@ use tunnel::{Code, message::OriginProtocol};
 use crate::{
     Address, Incoming, Origin, OriginTls, Target, Tunnel, TunnelError,
     bounds::{self, Bound},
-    buffers::Buffers,
     copy::{self, CopyError, Side},
     hint::Scanner,
     origin::{alpn, connect, files::Files, welcome},
@@ -52,7 +51,6 @@ enum Prepared {
 pub(crate) struct Forwarder {
     to: Prepared,
     hints: bool,
-    buffers: Buffers,
 }
 
 /// Forwards until the tunnel ends; that it was closed is no error.
@@ -116,7 +114,6 @@ impl Forwarder {
         Ok(Self {
             to: prepare(&target.origin, options)?,
             hints: options.hints,
-            buffers: Buffers::default(),
         })
     }
 
@@ -177,7 +174,7 @@ impl Forwarder {
                 shared.hint(bind, found);
             }
         };
-        match copy::copy(&mut stream, &mut origin, &self.buffers, look).await {
+        match copy::copy(&mut stream, &mut origin, look).await {
             Ok(()) => tracing::debug!(trace = %step, "a stream is over"),
             Err(CopyError::Visitor(error)) => {
                 tracing::trace!(trace = %step, %error, "a visitor aborted");

@@ -12,7 +12,6 @@
 //! An application that has no port of its own takes streams from [`Tunnel::accept`] instead.
 
 mod bounds;
-mod buffers;
 mod builder;
 mod copy;
 mod dial;

@@ -99,15 +99,17 @@ impl Certificates {
         let nothing: Arc<dyn ResolvesServerCert> =
             Arc::new(rustls::server::ResolvesServerCertUsingSni::new());
         let base = server_config(nothing)?;
-        let speaking = |protocols: &[&[u8]]| {
+        let speaking = |protocols: &[&[u8]], own_order| {
             let mut config = base.clone();
             config.alpn_protocols = protocols.iter().map(|alpn| alpn.to_vec()).collect();
+            config.ignore_client_order = own_order;
             Arc::new(config)
         };
         Ok(Self {
             source,
-            http: speaking(&[b"h2", b"http/1.1"]),
-            upgrade: speaking(&[b"http/1.1"]),
+            // Visitors on small devices may want ChaCha20; agents carry bulk.
+            http: speaking(&[b"h2", b"http/1.1"], false),
+            upgrade: speaking(&[b"http/1.1"], true),
             kept: Mutex::default(),
             metrics,
         })
@@ -185,7 +187,7 @@ impl ResolvesServerCert for Only {
 pub(crate) fn server_config(
     resolver: Arc<dyn ResolvesServerCert>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider: Arc<CryptoProvider> = Arc::new(tunnel::tls::provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_no_client_auth()

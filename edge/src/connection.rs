@@ -13,7 +13,8 @@ use tunnel::{StreamHead, trace::SpanKind};
 
 use crate::{
     access::{Connection, ConnectionEnd, VisitLog},
-    http::{Copied, OriginError, splice},
+    carry::carry,
+    http::{Copied, OriginError},
     metrics::{Hit, Metrics},
     session::Holding,
     trace::Visiting,
@@ -131,7 +132,7 @@ async fn exchange(
     if let Err(error) = origin.write_all(&first).await {
         return (Copied::default(), OriginError::of(&error).into());
     }
-    let (mut copied, result) = splice(&mut carried.stream, &mut origin).await;
+    let (mut copied, result) = carry(&mut carried.stream, &mut origin).await;
     copied.from_left += first.len() as u64;
     let end = match result {
         Ok(()) => ConnectionEnd::Complete,

@@ -6,6 +6,7 @@
 
 mod access;
 mod bounds;
+mod carry;
 mod certificate;
 mod config;
 mod connection;

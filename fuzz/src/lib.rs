@@ -6,6 +6,8 @@
 //! noise does not come far into a parser of JSON.
 
 #[cfg(test)]
+mod certificate;
+#[cfg(test)]
 mod client_hello;
 #[cfg(test)]
 mod control;
@@ -23,6 +25,8 @@ mod origins;
 mod recipe;
 #[cfg(test)]
 mod targets;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

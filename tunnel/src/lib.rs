@@ -13,6 +13,7 @@ pub mod mux;
 pub mod quic;
 mod secret;
 mod stream;
+pub mod tls;
 #[cfg(test)]
 mod tls_for_tests;
 pub mod trace;
@@ -24,5 +25,5 @@ pub use control::{ControlReader, ControlWriter};
 pub use head::StreamHead;
 pub use limits::Limits;
 pub use secret::Secret;
-pub use stream::Stream;
+pub use stream::{Side, Stream};
 pub use transport::{Transport, TransportError, TransportKind, TransportStats};

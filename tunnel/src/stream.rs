@@ -24,6 +24,33 @@ enum Inner {
 }
 
 impl Stream {
+    /// Reads from `source`, a socket, straight to where the stream's bytes leave. Gives how many bytes it took, which `seen` is
+    /// shown; none at the end of `source`. Takes no more than the peer has room for.
+    pub fn poll_fill<R: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut R,
+        seen: impl FnOnce(&[u8]),
+    ) -> Poll<Result<usize, Side>> {
+        match &mut self.0 {
+            Inner::Mux(stream) => stream.poll_fill(cx, source, seen),
+            Inner::Quic(stream) => stream.poll_fill(cx, source, seen),
+        }
+    }
+
+    /// Writes what has come to `sink`, from where it was received. Gives how many bytes that was; none at the end of the
+    /// stream. What `sink` does not take stays with the stream.
+    pub fn poll_drain<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut W,
+    ) -> Poll<Result<usize, Side>> {
+        match &mut self.0 {
+            Inner::Mux(stream) => stream.poll_drain(cx, sink),
+            Inner::Quic(stream) => stream.poll_drain(cx, sink),
+        }
+    }
+
     /// Aborts both directions: the peer sees [`crate::StreamReset`] with `code`.
     pub fn reset(&mut self, code: Code) {
         match &mut self.0 {
@@ -31,6 +58,23 @@ impl Stream {
             Inner::Quic(stream) => stream.reset(code),
         }
     }
+}
+
+/// Which of two connected ends failed.
+#[derive(Debug)]
+pub enum Side {
+    /// The stream of the session.
+    Stream(io::Error),
+    /// What it is connected with.
+    Other(io::Error),
+}
+
+/// A sink that takes nothing of something will never take it.
+pub(crate) fn not_zero(written: usize) -> io::Result<usize> {
+    if written == 0 {
+        return Err(io::ErrorKind::WriteZero.into());
+    }
+    Ok(written)
 }
 
 impl From<mux::Stream> for Stream {

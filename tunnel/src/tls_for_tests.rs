@@ -7,6 +7,7 @@ pub(crate) const NAME: &str = "edge.example";
 pub(crate) struct Tls {
     pub(crate) server: rustls::ServerConfig,
     pub(crate) client: rustls::ClientConfig,
+    pub(crate) roots: rustls::RootCertStore,
 }
 
 pub(crate) fn tls() -> Tls {
@@ -24,7 +25,11 @@ pub(crate) fn tls() -> Tls {
     let client = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
-        .with_root_certificates(roots)
+        .with_root_certificates(roots.clone())
         .with_no_client_auth();
-    Tls { server, client }
+    Tls {
+        server,
+        client,
+        roots,
+    }
 }

@@ -71,11 +71,7 @@ where
             (Err(error), _) => return Err(error),
         },
     };
-    Ok(MuxTransport::new(
-        TokioIo::new(upgraded),
-        Role::Client,
-        peer,
-    ))
+    Ok(MuxTransport::upgraded(upgraded, Role::Client, peer))
 }
 
 /// The answer to a request for which [`is_tunnel_request`] holds, and the session that begins once it was sent: the
@@ -96,10 +92,7 @@ pub fn accept<B>(
     );
     headers.insert(header::UPGRADE, header::HeaderValue::from_static(TOKEN));
     let upgrade = on(request);
-    let session = async move {
-        let io = TokioIo::new(upgrade.await?);
-        Ok(MuxTransport::new(io, Role::Server, peer))
-    };
+    let session = async move { Ok(MuxTransport::upgraded(upgrade.await?, Role::Server, peer)) };
     (response, session)
 }
 

@@ -1,4 +1,4 @@
-//! One direction of a copy.
+//! One direction of a copy. It has no buffer: bytes go straight between the origin and the buffers of the session.
 
 use std::{
     io,
@@ -6,11 +6,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
-use crate::buffers::{Borrowed, Buffers};
-
-/// Buffers carried in one turn before other tasks get theirs.
+/// Reads and writes in one turn before other tasks get theirs.
 const TURN: usize = 16;
 
 /// Which end failed.
@@ -27,14 +25,9 @@ pub(super) struct Half {
     unflushed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum State {
-    Reading,
-    Writing {
-        buffer: Borrowed,
-        from: usize,
-        to: usize,
-    },
+    Moving,
     Ending,
     Done,
 }
@@ -42,7 +35,7 @@ enum State {
 impl Half {
     pub(super) const fn new() -> Self {
         Self {
-            state: State::Reading,
+            state: State::Moving,
             moved: 0,
             unflushed: false,
         }
@@ -56,39 +49,30 @@ impl Half {
         self.moved
     }
 
-    /// Carries what is there. Ready when the source has ended and, with `pass_end`, the sink has been told so.
-    pub(super) fn poll<R, W>(
+    /// Moves what is there, by `step`, which gives 0 at the end of the source. Ready when that has come and, with `pass_end`,
+    /// the sink has been told so.
+    pub(super) fn poll<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut R,
-        sink: &mut W,
-        buffers: &Buffers,
-        mut seen: impl FnMut(&[u8]),
+        ends: &mut impl Ends<Sink = W>,
         pass_end: bool,
-    ) -> Poll<Result<(), Fault>>
-    where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
-    {
+    ) -> Poll<Result<(), Fault>> {
         for _ in 0..TURN {
-            match &mut self.state {
-                State::Reading => ready!(self.poll_read(cx, source, sink, buffers, &mut seen))?,
-                State::Writing { buffer, from, to } => {
-                    let piece = &buffer.bytes()[*from..*to];
-                    let written = ready!(Pin::new(&mut *sink).poll_write(cx, piece));
-                    let written = written.and_then(not_zero).map_err(Fault::Write)?;
-                    *from += written;
-                    self.moved += written as u64;
-                    self.unflushed = true;
-                    if from == to {
-                        self.state = State::Reading;
+            match self.state {
+                State::Moving => match ends.poll_step(cx) {
+                    Poll::Ready(Ok(0)) => self.state = State::Ending,
+                    Poll::Ready(Ok(moved)) => {
+                        self.moved += moved as u64;
+                        self.unflushed = true;
                     }
-                }
+                    Poll::Ready(Err(fault)) => return Poll::Ready(Err(fault)),
+                    Poll::Pending => return self.poll_idle(cx, ends.sink()),
+                },
                 State::Ending if !pass_end => {
-                    return Pin::new(sink).poll_flush(cx).map_err(Fault::Write);
+                    return Pin::new(ends.sink()).poll_flush(cx).map_err(Fault::Write);
                 }
                 State::Ending => {
-                    ready!(Pin::new(&mut *sink).poll_shutdown(cx)).map_err(Fault::Write)?;
+                    ready!(Pin::new(ends.sink()).poll_shutdown(cx)).map_err(Fault::Write)?;
                     self.state = State::Done;
                 }
                 State::Done => return Poll::Ready(Ok(())),
@@ -98,36 +82,12 @@ impl Half {
         Poll::Pending
     }
 
-    /// Reads into a borrowed buffer, which goes straight back when there is nothing to read.
-    fn poll_read<R, W>(
+    /// Nothing moves now: what was written must not sit in a buffer.
+    fn poll_idle<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
-        source: &mut R,
         sink: &mut W,
-        buffers: &Buffers,
-        seen: &mut impl FnMut(&[u8]),
-    ) -> Poll<Result<(), Fault>>
-    where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
-    {
-        let mut buffer = buffers.borrow();
-        let mut read = ReadBuf::new(buffer.bytes_mut());
-        if let Poll::Ready(result) = Pin::new(source).poll_read(cx, &mut read) {
-            result.map_err(Fault::Read)?;
-            let to = read.filled().len();
-            seen(read.filled());
-            self.state = match to {
-                0 => State::Ending,
-                _ => State::Writing {
-                    buffer,
-                    from: 0,
-                    to,
-                },
-            };
-            return Poll::Ready(Ok(()));
-        }
-        drop(buffer);
+    ) -> Poll<Result<(), Fault>> {
         if self.unflushed {
             ready!(Pin::new(sink).poll_flush(cx)).map_err(Fault::Write)?;
             self.unflushed = false;
@@ -136,9 +96,10 @@ impl Half {
     }
 }
 
-fn not_zero(written: usize) -> io::Result<usize> {
-    if written == 0 {
-        return Err(io::ErrorKind::WriteZero.into());
-    }
-    Ok(written)
+/// A source and a sink.
+pub(super) trait Ends {
+    type Sink: AsyncWrite + Unpin;
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>>;
+    fn sink(&mut self) -> &mut Self::Sink;
 }

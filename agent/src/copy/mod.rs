@@ -2,7 +2,7 @@
 //!
 //! * An end is passed on as an end and the other direction goes on: half-close.
 //! * An abort is passed on as an abort, never as an end: a truncated download must not look complete.
-//! * A stream at rest holds no buffer: one is borrowed for a read and goes back when there is nothing to read.
+//! * A stream holds no buffer: bytes are read to and written from where the session has them.
 
 mod half;
 mod side;
@@ -15,14 +15,12 @@ use std::{
     time::Duration,
 };
 
-use half::{Fault, Half};
-pub(crate) use side::Side;
+use half::{Ends, Fault, Half};
+pub(crate) use side::{Side, Visitor};
 use tokio::time::{Instant, Sleep};
+use tunnel::Side as End;
 
-use crate::{
-    bounds::{self, Bound},
-    buffers::Buffers,
-};
+use crate::bounds::{self, Bound};
 
 /// How long one direction may be silent once the other has ended. Streams with both directions open have no limit.
 const HALF_CLOSED_SILENCE: Duration = Duration::from_secs(600);
@@ -43,10 +41,9 @@ pub(crate) enum CopyError {
 
 /// Copies until both directions have ended or one side aborts; then the other one is aborted as well. `look` sees what
 /// the origin sends.
-pub(crate) async fn copy<V: Side, O: Side>(
+pub(crate) async fn copy<V: Visitor, O: Side>(
     visitor: &mut V,
     origin: &mut O,
-    buffers: &Buffers,
     look: impl FnMut(&[u8]),
 ) -> Result<(), CopyError> {
     let mut pair = Pair {
@@ -56,7 +53,7 @@ pub(crate) async fn copy<V: Side, O: Side>(
         silence: None,
         look,
     };
-    let result = poll_fn(|cx| pair.poll(cx, visitor, origin, buffers)).await;
+    let result = poll_fn(|cx| pair.poll(cx, visitor, origin)).await;
     match &result {
         Ok(()) => {}
         Err(CopyError::Origin(_)) => {
@@ -86,18 +83,60 @@ struct Pair<L> {
     look: L,
 }
 
+struct Upward<'a, V, O> {
+    visitor: &'a mut V,
+    origin: &'a mut O,
+}
+
+struct Downward<'a, V, O, L> {
+    visitor: &'a mut V,
+    origin: &'a mut O,
+    look: &'a mut L,
+}
+
+impl<V: Visitor, O: Side> Ends for Upward<'_, V, O> {
+    type Sink = O;
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>> {
+        let drained = self.visitor.poll_drain(cx, self.origin);
+        drained.map_err(|end| match end {
+            End::Stream(error) => Fault::Read(error),
+            End::Other(error) => Fault::Write(error),
+        })
+    }
+
+    fn sink(&mut self) -> &mut O {
+        self.origin
+    }
+}
+
+impl<V: Visitor, O: Side, L: FnMut(&[u8])> Ends for Downward<'_, V, O, L> {
+    type Sink = V;
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>> {
+        let filled = self.visitor.poll_fill(cx, self.origin, &mut *self.look);
+        filled.map_err(|end| match end {
+            End::Stream(error) => Fault::Write(error),
+            End::Other(error) => Fault::Read(error),
+        })
+    }
+
+    fn sink(&mut self) -> &mut V {
+        self.visitor
+    }
+}
+
 impl<L: FnMut(&[u8])> Pair<L> {
-    fn poll<V: Side, O: Side>(
+    fn poll<V: Visitor, O: Side>(
         &mut self,
         cx: &mut Context<'_>,
         visitor: &mut V,
         origin: &mut O,
-        buffers: &Buffers,
     ) -> Poll<Result<(), CopyError>> {
         let before = self.moved();
         if self.origin_broken.is_none() {
-            let up = self.up.poll(cx, visitor, origin, buffers, |_| (), true);
-            match up {
+            let mut ends = Upward { visitor, origin };
+            match self.up.poll(cx, &mut ends, true) {
                 Poll::Ready(Err(Fault::Write(error))) => self.origin_broken = Some(error),
                 Poll::Ready(Err(Fault::Read(error))) => {
                     return Poll::Ready(Err(CopyError::Visitor(error)));
@@ -106,10 +145,13 @@ impl<L: FnMut(&[u8])> Pair<L> {
             }
         }
         let whole = self.origin_broken.is_none();
-        let down = self
-            .down
-            .poll(cx, origin, visitor, buffers, &mut self.look, whole);
-        match down {
+        let look = &mut self.look;
+        let mut ends = Downward {
+            visitor,
+            origin,
+            look,
+        };
+        match self.down.poll(cx, &mut ends, whole) {
             Poll::Ready(Err(Fault::Read(error))) => Poll::Ready(Err(CopyError::Origin(error))),
             Poll::Ready(Err(Fault::Write(error))) => Poll::Ready(Err(CopyError::Visitor(error))),
             Poll::Ready(Ok(())) => match self.origin_broken.take() {

@@ -1,14 +1,35 @@
 //! What a copy needs of its two sides: bytes, and a way to end them that cannot be taken for an end.
 
+use std::task::{Context, Poll};
+
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::client::TlsStream;
+use tunnel::Side as End;
 
 pub(crate) trait Side: AsyncRead + AsyncWrite + Unpin {
     /// Ends both directions in a way that the peer sees as an abort. Dropping is the caller's.
     fn abort(&mut self);
+}
+
+/// The visitor's side, which reads and writes by itself: it knows the buffers of the session.
+pub(crate) trait Visitor: Side {
+    /// Reads from `origin`, a socket, as much as may be sent; 0 at its end. `look` sees what came.
+    fn poll_fill<O: Side>(
+        &mut self,
+        cx: &mut Context<'_>,
+        origin: &mut O,
+        look: impl FnOnce(&[u8]),
+    ) -> Poll<Result<usize, End>>;
+
+    /// Writes to `origin` what has come; 0 at the end.
+    fn poll_drain<O: Side>(
+        &mut self,
+        cx: &mut Context<'_>,
+        origin: &mut O,
+    ) -> Poll<Result<usize, End>>;
 }
 
 impl Side for TcpStream {

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 pub use channel::{ChannelError, channel};
 pub use location::{Location, LocationError};
 pub(crate) use quic::{config as quic_config, connect as quic};
-pub(crate) use tls::{client_config, connect as tls};
+pub(crate) use tls::{client_config, connect as tls, connect_edge as edge};
 
 /// TCP to whichever address of `host` answers first, without Nagle's delay.
 pub async fn tcp(host: &str, port: u16, deadline: Duration) -> io::Result<TcpStream> {

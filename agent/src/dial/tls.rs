@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -12,7 +12,7 @@ pub(crate) fn client_config(
     roots: Arc<RootCertStore>,
     alpn: &[&[u8]],
 ) -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(tunnel::tls::provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
@@ -32,6 +32,21 @@ pub(crate) async fn connect(
     within(deadline, async {
         let tcp = super::tcp(host, port, deadline).await?;
         TlsConnector::from(config).connect(name, tcp).await
+    })
+    .await
+}
+
+/// The same to an edge, in the buffers of the tunnel.
+pub(crate) async fn connect_edge(
+    host: &str,
+    port: u16,
+    config: &ClientConfig,
+    deadline: Duration,
+) -> io::Result<tunnel::tls::TlsStream<TcpStream>> {
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    within(deadline, async {
+        let tcp = super::tcp(host, port, deadline).await?;
+        tunnel::tls::connect(config, name, tcp).await
     })
     .await
 }

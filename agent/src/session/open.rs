@@ -215,9 +215,9 @@ async fn dial_edge(
 
 async fn upgrade(location: &Location, config: Arc<ClientConfig>) -> Result<MuxTransport, Ended> {
     let (host, port) = (location.host(), location.port());
-    let tls = dial::tls(host, port, config, CONNECT_TIMEOUT).await;
+    let tls = dial::edge(host, port, &config, CONNECT_TIMEOUT).await;
     let tls = tls.map_err(failed)?;
-    let peer = tls.get_ref().0.peer_addr().map_err(lost)?;
+    let peer = tls.get_ref().peer_addr().map_err(lost)?;
     let upgraded = tunnel::upgrade::connect(tls, &location.authority(), peer).await;
     upgraded.map_err(|error| match error {
         UpgradeError::Refused {

@@ -16,11 +16,11 @@ use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use tunnel::{Code, Limits, StreamHead, Transport, limits};
+use tunnel::{Code, Limits, Side as End, StreamHead, Transport, limits};
 
 use crate::{
     bounds::{self, Bound},
-    copy::Side,
+    copy::{Side, Visitor},
     shared::Shared,
     status::Counted,
 };
@@ -167,6 +167,33 @@ impl Stream {
 impl Side for Stream {
     fn abort(&mut self) {
         self.inner.reset(Code::Aborted);
+    }
+}
+
+impl Visitor for Stream {
+    fn poll_fill<O: Side>(
+        &mut self,
+        cx: &mut Context<'_>,
+        origin: &mut O,
+        look: impl FnOnce(&[u8]),
+    ) -> Poll<Result<usize, End>> {
+        let filled = self.inner.poll_fill(cx, origin, look);
+        if let Poll::Ready(Ok(sent)) = filled {
+            self.slot.counted.sent(sent);
+        }
+        filled
+    }
+
+    fn poll_drain<O: Side>(
+        &mut self,
+        cx: &mut Context<'_>,
+        origin: &mut O,
+    ) -> Poll<Result<usize, End>> {
+        let drained = self.inner.poll_drain(cx, origin);
+        if let Poll::Ready(Ok(received)) = drained {
+            self.slot.counted.received(received);
+        }
+        drained
     }
 }
 

@@ -22,6 +22,7 @@ mod tasks;
 mod upgrade;
 mod visitor;
 
+pub(crate) use self::splice::HALF_CLOSED;
 pub use self::{
     access::{AccessLog, End, Visit},
     metrics::HttpMetrics,

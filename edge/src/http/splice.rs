@@ -19,7 +19,7 @@ const CHUNK: usize = 16 * 1024;
 const TURNS: usize = 32;
 /// After one side has ended, the other may be silent for that long: a peer that never ends its half would hold the other's
 /// resources for ever.
-const HALF_CLOSED: Duration = Duration::from_secs(300);
+pub(crate) const HALF_CLOSED: Duration = Duration::from_secs(300);
 
 thread_local! {
     /// Shared by all connections of a thread, and only filled within one poll.

@@ -3,13 +3,20 @@
 use std::io;
 
 use model::Hostname;
-use rustls::server::Acceptor;
+use rustls::{CipherSuite, server::Acceptor};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::bounds::CLIENT_HELLO;
 
 /// Bytes asked of the connection at a time: all of it, where it came in one piece.
 const READ: usize = 4096;
+
+/// Suites that mean nothing to older versions (RFC 8446, appendix B.4).
+const TLS13: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+];
 
 /// A ClientHello was seen.
 #[derive(Debug)]
@@ -62,6 +69,19 @@ pub(super) async fn peek<I: AsyncRead + Unpin>(io: &mut I) -> Result<Peeked, Pee
             });
         }
     }
+}
+
+/// Whether the client of a whole ClientHello speaks TLS 1.3.
+pub(super) fn offers_tls13(hello: &[u8]) -> bool {
+    let (mut acceptor, mut rest) = (Acceptor::default(), hello);
+    while !rest.is_empty() && acceptor.read_tls(&mut rest).is_ok() {
+        if let Ok(Some(accepted)) = acceptor.accept() {
+            let hello = accepted.client_hello();
+            let suites = hello.cipher_suites();
+            return suites.iter().any(|suite| TLS13.contains(suite));
+        }
+    }
+    false
 }
 
 /// Whether what comes in these pieces is a whole ClientHello; for fuzz targets.

@@ -113,7 +113,9 @@ pub(crate) fn endpoint(
     own: Arc<OwnCertificates>,
     reset_key: Option<&ResetKey>,
 ) -> Result<Endpoint, QuicError> {
-    let config = quic::server_config(certificate::server_config(own)?)?;
+    let mut tls = certificate::server_config(own)?;
+    tls.ignore_client_order = true;
+    let config = quic::server_config(tls)?;
     let endpoint = reset_key.map_or_else(EndpointConfig::default, endpoint_config);
     Ok(Endpoint::new(
         endpoint,

@@ -1,14 +1,16 @@
 //! The TLS port: who is asked for decides who ends TLS, and what is spoken behind it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use model::{HostPattern, Hostname, Kind};
+use rustls::ServerConfig;
 use tokio::{
     io::AsyncWriteExt,
     net::TcpStream,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tunnel::tls;
 
 use super::{
     Arrival, Front,
@@ -130,7 +132,11 @@ impl Greeted {
             claim: None,
             speaks: Speaks::Upgrade,
         };
-        if let Some((stream, slot)) = self.terminate(&front, wanted).await {
+        if !client_hello::offers_tls13(&self.hello) {
+            if let Some((stream, slot)) = self.terminate(&front, wanted).await {
+                own::serve(front, stream, peer, (slot, stranger)).await;
+            }
+        } else if let Some((stream, slot)) = self.terminate_in_place(&front, wanted).await {
             own::serve(front, stream, peer, (slot, stranger)).await;
         }
     }
@@ -169,12 +175,39 @@ impl Greeted {
         }
     }
 
-    /// Ends TLS here, in what is left of the handshake's time.
+    /// Ends TLS here.
     async fn terminate(
         self,
         front: &Front,
         wanted: Wanted,
     ) -> Option<(TlsStream<Replay<TcpStream>>, super::VisitorSlot)> {
+        let begin =
+            |config, hello, stream| TlsAcceptor::from(config).accept(Replay::new(hello, stream));
+        self.handshake(front, wanted, begin).await
+    }
+
+    /// The same for TLS 1.3, in the buffers of the tunnel.
+    async fn terminate_in_place(
+        self,
+        front: &Front,
+        wanted: Wanted,
+    ) -> Option<(tls::TlsStream<TcpStream>, super::VisitorSlot)> {
+        let begin = async |config: Arc<ServerConfig>, hello: Vec<u8>, stream| {
+            tls::accept(&config, &hello, stream).await
+        };
+        self.handshake(front, wanted, begin).await
+    }
+
+    /// A handshake in what is left of its time.
+    async fn handshake<T, F>(
+        self,
+        front: &Front,
+        wanted: Wanted,
+        begin: impl FnOnce(Arc<ServerConfig>, Vec<u8>, TcpStream) -> F,
+    ) -> Option<(T, super::VisitorSlot)>
+    where
+        F: Future<Output = io::Result<T>>,
+    {
         let Arrival {
             stream, slot, peer, ..
         } = self.arrival;
@@ -188,8 +221,7 @@ impl Greeted {
                 return None;
             }
         };
-        let handshake = TlsAcceptor::from(config).accept(Replay::new(self.hello, stream));
-        match timeout_at(self.deadline, handshake).await {
+        match timeout_at(self.deadline, begin(config, self.hello, stream)).await {
             Ok(Ok(stream)) => return Some((stream, slot)),
             Ok(Err(error)) => {
                 tracing::debug!(%peer, name = %self.name, %error, "a handshake fails")

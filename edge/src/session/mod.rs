@@ -16,6 +16,7 @@ mod urls;
 pub(crate) use self::{
     bound::{Bound, Holding},
     open::{Desk, serve},
+    origin_stream::OriginStream,
     table::Sessions,
     urls::Urls,
 };

@@ -8,11 +8,12 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tunnel::{Code, Stream, StreamReset, TransportError, limits::STATUS_WITHIN};
+use tunnel::{Code, Side, Stream, StreamReset, TransportError, limits::STATUS_WITHIN};
 
 use crate::{
     http::OriginError,
@@ -81,6 +82,47 @@ impl OriginStream {
         }
     }
 
+    /// Reads from `visitor` straight to where the tunnel's bytes leave; 0 at his end.
+    pub(crate) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        visitor: &mut TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        let filled = self.stream.poll_fill(cx, visitor, |_| ());
+        filled.map_err(either)
+    }
+
+    /// Writes what the origin sent straight to `visitor`; 0 at its end.
+    pub(crate) fn poll_drain(
+        &mut self,
+        cx: &mut Context<'_>,
+        visitor: &mut TcpStream,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_answered(cx, |stream, cx| {
+            stream.poll_drain(cx, visitor).map_err(either)
+        })
+    }
+
+    /// Does `read` once the agent has accepted, unless the stream is cut.
+    fn poll_answered<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        read: impl FnOnce(&mut Stream, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.cut.is_cancelled() {
+            return self.fail(OriginError::Gone, Code::Aborted);
+        }
+        let read = match self.poll_answer(cx) {
+            Poll::Ready(Ok(())) => read(&mut self.stream, cx),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        if read.is_pending() && self.when_cut.as_mut().poll(cx).is_ready() {
+            return self.fail(OriginError::Gone, Code::Aborted);
+        }
+        read
+    }
+
     fn fail<T>(&mut self, error: OriginError, code: Code) -> Poll<io::Result<T>> {
         self.answer = Answer::Failed(error);
         self.stream.reset(code);
@@ -121,21 +163,9 @@ impl AsyncRead for OriginStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.cut.is_cancelled() {
-            return this.fail(OriginError::Gone, Code::Aborted);
-        }
-        let read = match this.poll_answer(cx) {
-            Poll::Ready(Ok(())) => {
-                let stream = Pin::new(&mut this.stream);
-                stream.poll_read(cx, buf).map_err(explained)
-            }
-            other => other,
-        };
-        if read.is_pending() && this.when_cut.as_mut().poll(cx).is_ready() {
-            return this.fail(OriginError::Gone, Code::Aborted);
-        }
-        read
+        self.get_mut().poll_answered(cx, |stream, cx| {
+            Pin::new(stream).poll_read(cx, buf).map_err(explained)
+        })
     }
 }
 
@@ -156,6 +186,13 @@ impl AsyncWrite for OriginStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = Pin::new(&mut self.stream);
         stream.poll_shutdown(cx).map_err(explained)
+    }
+}
+
+fn either(side: Side) -> io::Error {
+    match side {
+        Side::Stream(error) => explained(error),
+        Side::Other(error) => error,
     }
 }
 

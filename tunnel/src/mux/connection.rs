@@ -9,7 +9,11 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Config, MuxError, Role, Stats, Stream, driver::Driver, session::Session, shared::Shared,
+    Config, MuxError, Role, Stats, Stream,
+    driver::Driver,
+    session::Session,
+    shared::Shared,
+    wire::{Plain, Wire},
 };
 use crate::Code;
 
@@ -27,10 +31,15 @@ impl Connection {
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        Self::over(Plain::new(io), role, config)
+    }
+
+    /// The same over a connection that hands out its buffers.
+    pub(crate) fn over<W: Wire + 'static>(wire: W, role: Role, config: Config) -> Self {
         let now = Instant::now();
         let shared = Arc::new(Shared::new(Session::new(role, config, now.into_std())));
         let driver = TaskTracker::new();
-        driver.spawn(Driver::new(io, Arc::clone(&shared), now));
+        driver.spawn(Driver::new(wire, Arc::clone(&shared), now));
         driver.close();
         Self { shared, driver }
     }

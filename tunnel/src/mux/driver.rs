@@ -9,18 +9,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep_until},
-};
+use bytes::Bytes;
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{error::MuxError, shared::Shared};
+use super::{error::MuxError, shared::Shared, wire::Wire};
 use crate::bounds::{self, Bound};
 
-/// Read buffer of a busy connection.
-const READ_BUFFER: usize = 256 * 1024;
-/// Read buffer until a read fills it: most sessions idle.
-const IDLE_READ_BUFFER: usize = 16 * 1024;
 /// How long the last frames, the goodbye among them, may take to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// How long the peer may take to hang up after our goodbye. Without the wait its kernel may throw our last bytes away.
@@ -28,16 +22,16 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Rounds of reading and writing before other tasks have their turn: at most 1 MiB each way.
 const ROUNDS: usize = 4;
 
-pub(super) struct Driver<I> {
-    io: I,
+pub(super) struct Driver<W> {
+    wire: W,
     shared: Arc<Shared>,
     phase: Phase,
-    reading: Vec<u8>,
-    /// The read buffer was filled since the last tick.
-    filled: bool,
+    /// What one read brought; empty between rounds.
+    pieces: Vec<Bytes>,
     writing: Vec<u8>,
     written: usize,
-    unflushed: bool,
+    /// `writing` has not left yet.
+    sending: bool,
     timer: Pin<Box<Sleep>>,
     woken: Vec<Waker>,
 }
@@ -54,44 +48,52 @@ enum Phase {
     Gone,
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
-    pub(super) fn new(io: I, shared: Arc<Shared>, now: Instant) -> Self {
+/// What a round has come to.
+enum Round {
+    Worked,
+    /// Streams have bytes of the read buffer: the sooner they use them, the fewer have to be copied.
+    Lent,
+}
+
+impl<W: Wire> Driver<W> {
+    pub(super) fn new(wire: W, shared: Arc<Shared>, now: Instant) -> Self {
         Self {
-            io,
+            wire,
             shared,
             phase: Phase::Running,
-            reading: Vec::new(),
-            filled: false,
+            pieces: Vec::new(),
             writing: Vec::new(),
             written: 0,
-            unflushed: false,
+            sending: false,
             timer: Box::pin(sleep_until(now)),
             woken: Vec::new(),
         }
     }
 
     /// One round; pending when neither direction nor the time can go on.
-    fn step(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Round> {
         match self.phase {
             Phase::Running => self.run(cx),
-            Phase::Leaving | Phase::HangingUp | Phase::Lingering => self.leave(cx),
-            Phase::Gone => Poll::Ready(()),
+            Phase::Leaving | Phase::HangingUp | Phase::Lingering => {
+                self.leave(cx).map(|()| Round::Worked)
+            }
+            Phase::Gone => Poll::Ready(Round::Worked),
         }
     }
 
-    fn run(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<Round> {
         let wrote = self.push(cx).is_ready();
-        let read = self.pull(cx).is_ready();
+        let read = self.pull(cx);
         let ticked = self.tick(cx).is_ready();
         if self.phase == Phase::Running && self.shared.over.is_cancelled() {
             self.phase = Phase::Leaving;
             self.timer.as_mut().reset(Instant::now() + LEAVE_WITHIN);
-            return Poll::Ready(());
+            return Poll::Ready(Round::Worked);
         }
-        if wrote || read || ticked {
-            return Poll::Ready(());
+        if read.is_pending() && (wrote || ticked) {
+            return Poll::Ready(Round::Worked);
         }
-        Poll::Pending
+        read
     }
 
     /// Writes one buffer, or as much of it as the connection takes. Pending when there is nothing to do.
@@ -103,27 +105,15 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     }
 
     fn try_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.written == self.writing.len() && !self.refill(cx) {
-            if !self.unflushed {
-                return Poll::Pending;
-            }
-            let flushed = ready!(Pin::new(&mut self.io).poll_flush(cx));
-            self.unflushed = false;
-            return Poll::Ready(flushed);
+        if !self.sending && !self.refill(cx) {
+            return Poll::Pending;
         }
-        self.unflushed = true;
-        while self.written < self.writing.len() {
-            let rest = &self.writing[self.written..];
-            match Pin::new(&mut self.io).poll_write(cx, rest)? {
-                Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(n) => self.written += n,
-                Poll::Pending => {
-                    self.shared.park(cx.waker());
-                    return Poll::Pending;
-                }
-            }
+        let sent = self.wire.poll_send(cx, &self.writing, &mut self.written);
+        self.sending = sent.is_pending();
+        if self.sending {
+            self.shared.park(cx.waker());
         }
-        Poll::Ready(Ok(()))
+        sent
     }
 
     fn refill(&mut self, cx: &mut Context<'_>) -> bool {
@@ -133,55 +123,35 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
             .refill(&mut self.writing, &mut self.woken, cx.waker())
     }
 
-    /// Reads what is there, up to a full buffer, and takes it in at once. Pending when there is nothing.
-    fn pull(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.prepare();
-        let mut filled = 0;
-        let end = loop {
-            match self.read(cx, filled) {
-                Poll::Ready(Ok(0)) => break Some(MuxError::Truncated),
-                Poll::Ready(Ok(n)) => filled += n,
-                Poll::Ready(Err(error)) => break Some(MuxError::Io(error.to_string())),
-                Poll::Pending if filled == 0 => return Poll::Pending,
-                Poll::Pending => break None,
+    /// Takes in what is there. Pending when there is nothing.
+    fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Round> {
+        match ready!(self.wire.poll_receive(cx, &mut self.pieces)) {
+            Ok(true) => Poll::Ready(self.take_in()),
+            Ok(false) => {
+                self.lost(MuxError::Truncated);
+                Poll::Ready(Round::Worked)
             }
-            if filled == self.reading.len() {
-                self.filled = true;
-                break None;
-            }
-        };
-        if filled > 0 {
-            let now = Instant::now().into_std();
-            let bytes = &self.reading[..filled];
-            let due = self.shared.drive(&mut self.woken, |session| {
-                session.receive(bytes, now);
-                session.deadline()
-            });
-            if Instant::from_std(due) < self.timer.deadline() {
-                self.timer.as_mut().reset(due.into());
+            Err(error) => {
+                self.lost(MuxError::Io(error.to_string()));
+                Poll::Ready(Round::Worked)
             }
         }
-        if let Some(error) = end {
-            self.lost(error);
-        }
-        Poll::Ready(())
     }
 
-    fn read(&mut self, cx: &mut Context<'_>, from: usize) -> Poll<io::Result<usize>> {
-        let mut buf = ReadBuf::new(&mut self.reading[from..]);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
-        Poll::Ready(Ok(buf.filled().len()))
-    }
-
-    fn prepare(&mut self) {
-        let wanted = if self.filled {
-            READ_BUFFER
-        } else {
-            IDLE_READ_BUFFER
-        };
-        if self.reading.len() < wanted {
-            self.reading = vec![0; wanted];
+    fn take_in(&mut self) -> Round {
+        let now = Instant::now().into_std();
+        let pieces = &mut self.pieces;
+        let (due, lent) = self.shared.drive(&mut self.woken, |session| {
+            session.reclaim();
+            for piece in pieces.drain(..) {
+                session.receive_shared(&piece, now);
+            }
+            (session.deadline(), session.has_lent())
+        });
+        if Instant::from_std(due) < self.timer.deadline() {
+            self.timer.as_mut().reset(due.into());
         }
+        if lent { Round::Lent } else { Round::Worked }
     }
 
     /// Lets the session see the time when that is due. Pending when it is not.
@@ -199,10 +169,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     }
 
     fn trim(&mut self) {
-        if !std::mem::take(&mut self.filled) && self.reading.len() > IDLE_READ_BUFFER {
-            self.reading = Vec::new();
-        }
-        if self.writing.is_empty() {
+        self.wire.trim();
+        self.pieces = Vec::new();
+        if !self.sending {
             self.writing = Vec::new();
         }
     }
@@ -224,37 +193,43 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         match self.phase {
             Phase::Leaving => {
                 let pushed = self.push(cx);
-                if pushed.is_pending() && self.written == self.writing.len() && !self.unflushed {
+                if pushed.is_pending() && !self.sending {
                     self.phase = Phase::HangingUp;
                     return Poll::Ready(());
                 }
                 pushed
             }
             Phase::HangingUp => {
-                let hung_up = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+                let hung_up = ready!(self.wire.poll_hang_up(cx));
                 self.phase = hung_up.map_or(Phase::Gone, |()| Phase::Lingering);
                 self.timer.as_mut().reset(Instant::now() + LINGER);
                 Poll::Ready(())
             }
             _ => {
-                self.prepare();
-                if !matches!(ready!(self.read(cx, 0)), Ok(1..)) {
+                if !matches!(
+                    ready!(self.wire.poll_receive(cx, &mut self.pieces)),
+                    Ok(true)
+                ) {
                     self.phase = Phase::Gone;
                 }
+                self.pieces.clear();
                 Poll::Ready(())
             }
         }
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
+impl<W: Wire> Future for Driver<W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
-            ready!(self.step(cx));
+            let round = ready!(self.step(cx));
             if self.phase == Phase::Gone {
                 return Poll::Ready(());
+            }
+            if matches!(round, Round::Lent) {
+                break;
             }
         }
         cx.waker().wake_by_ref();

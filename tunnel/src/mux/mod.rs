@@ -28,12 +28,14 @@ mod shared;
 mod state;
 mod stray;
 mod stream;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use self::wire::{Intake, Wire};
 pub use self::{
     budget::Budget,
     connection::Connection,

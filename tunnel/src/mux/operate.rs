@@ -1,10 +1,11 @@
 //! What the holder of a stream does with it.
 
 use std::{
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Instant,
 };
 
+use bytes::{Bytes, buf::Limit};
 use tokio::io::ReadBuf;
 
 use super::{
@@ -26,22 +27,53 @@ impl Session {
         waker: &Waker,
         now: Instant,
     ) -> Poll<Result<(), Broken>> {
-        let (over, max) = (self.over().cloned(), self.window_bound());
+        if to.remaining() == 0 && self.streams.get(&id).is_some_and(|s| s.unread.len() == 0) {
+            return Poll::Ready(Ok(()));
+        }
+        if !ready!(self.poll_unread(id, waker))? {
+            return Poll::Ready(Ok(()));
+        }
+        let unread = self.streams.get_mut(&id).map(|state| &mut state.unread);
+        let read = unread.map_or(0, |unread| unread.read(to));
+        self.credit(id, read, now);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Puts the first pieces of what has come into `to` and gives their number; none at the end of the direction. They stay
+    /// unread until [`Self::consume`].
+    pub(super) fn poll_peek(
+        &mut self,
+        id: u32,
+        to: &mut [Bytes],
+        waker: &Waker,
+    ) -> Poll<Result<usize, Broken>> {
+        let any = ready!(self.poll_unread(id, waker))?;
+        let state = self.streams.get_mut(&id).filter(|_| any);
+        Poll::Ready(Ok(state.map_or(0, |state| state.unread.peek(to))))
+    }
+
+    /// The first `read` bytes of what was peeked at are used.
+    pub(super) fn consume(&mut self, id: u32, read: usize, now: Instant) {
+        if let Some(state) = self.streams.get_mut(&id)
+            // A reset may have come in between.
+            && state.unread.len() >= read
+        {
+            state.unread.consume(read);
+            self.credit(id, read, now);
+        }
+    }
+
+    /// Whether there is something to read, once that is known.
+    fn poll_unread(&mut self, id: u32, waker: &Waker) -> Poll<Result<bool, Broken>> {
+        let over = self.over().cloned();
         let Some(state) = self.streams.get_mut(&id) else {
             return Poll::Ready(Err(gone(over)));
         };
         if state.unread.len() > 0 {
-            let read = state.unread.read(to, &mut self.pool);
-            self.memory.release(read);
-            let rtt = self.keepalive.rtt();
-            let credit = state.credit(Pace { now, rtt }, max, &mut self.memory);
-            if let Some(credit) = credit.filter(|_| over.is_none()) {
-                self.out.window(id, state.first_flags(), credit);
-            }
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(Ok(true));
         }
-        if (state.got_end && !state.cut) || to.remaining() == 0 {
-            return Poll::Ready(Ok(()));
+        if state.got_end && !state.cut {
+            return Poll::Ready(Ok(false));
         }
         if let Some(broken) = broken(state, over) {
             return Poll::Ready(Err(broken));
@@ -49,6 +81,19 @@ impl Session {
         keep(&mut state.reader, waker);
         self.announce(id);
         Poll::Pending
+    }
+
+    fn credit(&mut self, id: u32, read: usize, now: Instant) {
+        let (is_over, max) = (self.over().is_some(), self.window_bound());
+        let Some(state) = self.streams.get_mut(&id) else {
+            return;
+        };
+        self.memory.release(read);
+        let rtt = self.keepalive.rtt();
+        let credit = state.credit(Pace { now, rtt }, max, &mut self.memory);
+        if let Some(credit) = credit.filter(|_| !is_over) {
+            self.out.window(id, state.first_flags(), credit);
+        }
     }
 
     /// Takes what has room of `bytes`.
@@ -62,12 +107,7 @@ impl Session {
         let Some(state) = self.streams.get_mut(&id) else {
             return Poll::Ready(Err(gone(over)));
         };
-        if let Some(broken) = broken(state, over) {
-            return Poll::Ready(Err(broken));
-        }
-        if state.sent_end {
-            return Poll::Ready(Err(Broken::Ended));
-        }
+        writable(state, over)?;
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -83,6 +123,39 @@ impl Session {
         state.send.sent(most, frame);
         state.turn.spend(most);
         Poll::Ready(Ok(most))
+    }
+
+    /// Lets `fill` write into the outgoing buffer, as much as may be sent. Gives how much that was: none is the end of
+    /// whatever it reads from.
+    pub(super) fn poll_fill<E>(
+        &mut self,
+        id: u32,
+        cx: &mut Context<'_>,
+        fill: impl FnOnce(&mut Context<'_>, &mut Limit<&mut Vec<u8>>) -> Poll<Result<(), E>>,
+    ) -> Poll<Result<Result<usize, E>, Broken>> {
+        let over = self.over().cloned();
+        let Some(state) = self.streams.get_mut(&id) else {
+            return Poll::Ready(Err(gone(over)));
+        };
+        writable(state, over)?;
+        if state.send.window == 0 || !self.out.admits(id, &mut state.turn) {
+            keep(&mut state.writer, cx.waker());
+            return Poll::Pending;
+        }
+        let most = state.send.most(state.turn.most(usize::MAX), None);
+        let filled = self
+            .out
+            .fill(id, most, |space| fill(cx, space), || state.first_flags());
+        if let Poll::Ready(Ok(length @ 1..)) = filled {
+            state
+                .send
+                .sent(length, u32::try_from(length).unwrap_or(u32::MAX));
+            state.turn.spend(length);
+        } else {
+            // A turn is for those who have something to send.
+            state.turn = Turn::None;
+        }
+        filled.map(Ok)
     }
 
     /// Makes sure that the peer knows of the stream.
@@ -135,7 +208,7 @@ impl Session {
         };
         let tell = state.announced && !state.is_over() && !quiet;
         state.cut = true;
-        let unread = state.unread.clear(&mut self.pool);
+        let unread = state.unread.clear();
         self.memory.release(unread);
         if state.turn == Turn::Queued {
             state.turn = Turn::None;
@@ -189,6 +262,15 @@ impl Session {
 
 fn broken(state: &State, over: Option<MuxError>) -> Option<Broken> {
     state.broken().or_else(|| over.map(Broken::Session))
+}
+
+/// Why nothing more can be written, if so.
+fn writable(state: &State, over: Option<MuxError>) -> Result<(), Broken> {
+    match broken(state, over) {
+        Some(broken) => Err(broken),
+        None if state.sent_end => Err(Broken::Ended),
+        None => Ok(()),
+    }
 }
 
 /// A handle outlives its stream only where a session ended before anyone took the stream.

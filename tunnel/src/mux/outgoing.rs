@@ -1,6 +1,8 @@
 //! Frames of all streams on their way out, in one buffer that is written at once.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, task::Poll};
+
+use bytes::{BufMut, buf::Limit};
 
 use super::{
     error::Violation,
@@ -117,6 +119,38 @@ impl Outgoing {
         self.bytes.extend_from_slice(payload);
         self.tail = Some(tail);
         tail.length
+    }
+
+    /// Appends a data frame of what `fill` brings, which is `most` bytes at most; none when it brings nothing.
+    pub(super) fn fill<E>(
+        &mut self,
+        stream: u32,
+        most: usize,
+        fill: impl FnOnce(&mut Limit<&mut Vec<u8>>) -> Poll<Result<(), E>>,
+        flags: impl FnOnce() -> Flags,
+    ) -> Poll<Result<usize, E>> {
+        let at = self.bytes.len();
+        self.bytes.reserve(HEADER + most);
+        self.bytes.extend_from_slice(&[0; HEADER]);
+        let filled = fill(&mut (&mut self.bytes).limit(most));
+        let length = self.bytes.len() - at - HEADER;
+        if length == 0 || !matches!(filled, Poll::Ready(Ok(()))) {
+            self.bytes.truncate(at);
+            return filled.map_ok(|()| 0);
+        }
+        let header = Header {
+            kind: Kind::Data,
+            flags: flags(),
+            stream,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+        };
+        self.bytes[at..at + HEADER].copy_from_slice(&header.encode());
+        self.tail = Some(Tail {
+            stream,
+            at,
+            length: header.length,
+        });
+        Poll::Ready(Ok(length))
     }
 
     /// Credit, and what goes with it: SYN, ACK, FIN. An end has a frame of its own, as `hashicorp/yamux` lets a reader see

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::{
     error::{MuxError, Violation},
     frame::{Flags, Header, Kind},
@@ -29,12 +31,13 @@ pub(super) struct Body {
 }
 
 impl Session {
-    /// Takes in bytes of the connection, cut anywhere.
-    pub(super) fn receive(&mut self, mut bytes: &[u8], now: Instant) {
+    /// Takes in bytes of the connection, cut anywhere. Long bodies stay where they are until [`Self::reclaim`].
+    pub(super) fn receive_shared(&mut self, whole: &Bytes, now: Instant) {
         self.keepalive.heard(now);
-        self.bytes_in += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.bytes_in += u64::try_from(whole.len()).unwrap_or(u64::MAX);
+        let mut bytes = &whole[..];
         while self.over().is_none() {
-            match self.next(&mut bytes, now) {
+            match self.next(&mut bytes, whole, now) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(violation) => self.violated(violation),
@@ -42,11 +45,31 @@ impl Session {
         }
     }
 
-    fn next(&mut self, bytes: &mut &[u8], now: Instant) -> Result<bool, Violation> {
+    /// The same for bytes that are somebody else's.
+    #[cfg(test)]
+    pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) {
+        self.reclaim();
+        self.receive_shared(&Bytes::copy_from_slice(bytes), now);
+    }
+
+    /// Copies what was received before and is not read yet: its buffer is wanted again.
+    pub(super) fn reclaim(&mut self) {
+        for id in self.lent.drain(..) {
+            if let Some(state) = self.streams.get_mut(&id) {
+                state.unread.reclaim();
+            }
+        }
+    }
+
+    pub(super) const fn has_lent(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
+    fn next(&mut self, bytes: &mut &[u8], whole: &Bytes, now: Instant) -> Result<bool, Violation> {
         match self.incoming.next(bytes)? {
             None => return Ok(false),
             Some(Piece::Header(header)) => self.on_header(header, now)?,
-            Some(Piece::Body { bytes, last }) => self.on_body(bytes, last),
+            Some(Piece::Body { bytes, last }) => self.on_body(bytes, whole, last),
         }
         Ok(true)
     }
@@ -101,14 +124,16 @@ impl Session {
         Ok(())
     }
 
-    fn on_body(&mut self, bytes: &[u8], last: bool) {
+    fn on_body(&mut self, bytes: &[u8], whole: &Bytes, last: bool) {
         let Some(body) = self.body else {
             return;
         };
         if let Some(state) = self.streams.get_mut(&body.stream)
             && state.is_receiving()
         {
-            state.unread.append(bytes, &mut self.pool);
+            if state.unread.add(bytes, whole) && self.lent.last() != Some(&body.stream) {
+                self.lent.push(body.stream);
+            }
             self.memory.hold(bytes.len());
             self.woken.extend(state.reader.take());
         }

@@ -10,7 +10,6 @@ use std::{
 use super::{
     Config, Role,
     budget::Share,
-    buffer::Pool,
     error::{MuxError, Violation},
     flow::size,
     incoming::Incoming,
@@ -59,7 +58,8 @@ pub(super) struct Session {
     ack_since: Option<Instant>,
     pub(super) keepalive: Keepalive,
     pub(super) memory: Share,
-    pub(super) pool: Pool,
+    /// Streams that hold parts of the last read buffer.
+    pub(super) lent: Vec<u32>,
     pub(super) strays: Strays,
     /// Refusals that no accepted stream has made up for.
     pub(super) refusals: u32,
@@ -108,7 +108,7 @@ impl Session {
             ack_since: None,
             keepalive: Keepalive::new(config.keepalive, config.idle, now),
             memory: Share::new(config.budget, config.session_budget),
-            pool: Pool::default(),
+            lent: Vec::new(),
             strays: Strays::new(),
             refusals: 0,
             refused: 0,
@@ -319,7 +319,7 @@ impl Session {
 
     fn trim(&mut self) {
         self.out.trim();
-        self.pool.clear();
+        self.lent.shrink_to_fit();
         self.acks.shrink_to(ACK_BATCH);
         self.arrived.shrink_to_fit();
         if self.streams.is_empty() {

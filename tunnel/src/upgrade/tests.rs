@@ -46,6 +46,40 @@ async fn pair() -> Pair {
     }
 }
 
+/// The same with the tunnel's own TLS, in whose buffers the mux works.
+mod in_place {
+    use super::*;
+
+    suite!(pair);
+
+    async fn pair() -> Pair {
+        let tls = tls();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let dialling = async {
+            let tcp = TcpStream::connect(address).await.unwrap();
+            tcp.set_nodelay(true).unwrap();
+            let name = ServerName::try_from(NAME).unwrap();
+            crate::tls::connect(&tls.client, name, tcp).await.unwrap()
+        };
+        let accepting = async {
+            let (tcp, peer) = listener.accept().await.unwrap();
+            tcp.set_nodelay(true).unwrap();
+            (
+                crate::tls::accept(&tls.server, &[], tcp).await.unwrap(),
+                peer,
+            )
+        };
+        let (client, (server, peer)) = tokio::join!(dialling, accepting);
+        let (agent, edge) = tokio::join!(connect(client, NAME, address), edge(server, peer));
+        Pair {
+            agent: Arc::new(agent.unwrap()),
+            edge: Arc::new(edge),
+            _ground: Box::new(()),
+        }
+    }
+}
+
 /// An edge that takes one tunnel.
 async fn edge<I>(io: I, peer: SocketAddr) -> MuxTransport
 where

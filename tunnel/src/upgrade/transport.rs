@@ -7,11 +7,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncWrite};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use crate::{
     Code, Stream, Transport, TransportError, TransportKind, TransportStats, limits,
     mux::{Budget, Config, Connection, MuxError, Role},
+    tls::TlsStream,
 };
 
 /// Shared by all sessions of the process, as its memory is.
@@ -24,23 +27,29 @@ pub struct MuxTransport {
 }
 
 impl MuxTransport {
-    /// Over bytes that reach the peer in order. Must be called within a tokio runtime.
-    pub fn new<I>(io: I, role: Role, peer: SocketAddr) -> Self
-    where
-        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let config = Config {
-            max_peer_streams: match role {
-                // The edge has proved its name: its streams are welcome from the start.
-                Role::Client => limits::PEER_STREAMS,
-                Role::Server => limits::PEER_STREAMS_BEFORE_WELCOME,
-            },
-            ..Config::new(Arc::clone(&BUDGET))
+    /// Over a connection that speaks HTTP no more. With a [`TlsStream`] below, the mux works in its buffers.
+    pub(super) fn upgraded(upgraded: Upgraded, role: Role, peer: SocketAddr) -> Self {
+        let config = config(role);
+        let connection = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            Ok(parts) => {
+                let mut tls = parts.io.into_inner();
+                tls.unread(parts.read_buf);
+                Connection::over(tls, role, config)
+            }
+            Err(other) => Connection::new(TokioIo::new(other), role, config),
         };
-        Self {
-            connection: Connection::new(io, role, config),
-            peer,
-        }
+        Self { connection, peer }
+    }
+}
+
+fn config(role: Role) -> Config {
+    Config {
+        max_peer_streams: match role {
+            // The edge has proved its name: its streams are welcome from the start.
+            Role::Client => limits::PEER_STREAMS,
+            Role::Server => limits::PEER_STREAMS_BEFORE_WELCOME,
+        },
+        ..Config::new(Arc::clone(&BUDGET))
     }
 }
 
