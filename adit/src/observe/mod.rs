@@ -20,7 +20,7 @@ pub(crate) use self::{
     agent::Tunnels,
     log::{LogFormat, start_log, start_provider_log},
     ready::{NotJoined, OfControlPlane, Ready},
-    store::{Metered, embedded},
+    store::{Metered, embedded, etcd},
 };
 
 /// A registry with what every process has.

@@ -1,10 +1,10 @@
-//! The store, measured from outside, whichever engine it is; and what the embedded one counts.
+//! The store, measured from outside, whichever engine it is; and what each of the two counts.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use ::store::{
-    Commit, Embedded, LeaseId, Page, Prefix, Range, SharedStore, Store, StoreError, Transaction,
-    Watch,
+    Commit, Embedded, Etcd, LeaseId, Page, Prefix, Range, SharedStore, Store, StoreError,
+    Transaction, Watch,
 };
 use async_trait::async_trait;
 use model::Revision;
@@ -167,9 +167,88 @@ impl Collector for OfEmbedded {
     }
 }
 
+/// What the connection to etcd went through.
+pub(crate) fn etcd(store: Arc<Etcd>, registry: &mut Registry) {
+    registry.register_collector(Box::new(OfEtcd(store)));
+}
+
+#[derive(Debug)]
+struct OfEtcd(Arc<Etcd>);
+
+impl Collector for OfEtcd {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = self.0.counters();
+        let mut figures = Figures::new(encoder, "store_etcd");
+        for (name, help, count) in [
+            ("connects", "Connections to a member", counts.connects),
+            (
+                "connects_failed",
+                "Members that could not be used when they were tried",
+                counts.connects_failed,
+            ),
+            (
+                "auth_renewals",
+                "Tokens of etcd's user that had expired and were renewed",
+                counts.auth_renewals,
+            ),
+            (
+                "unknown_commits",
+                "Commits of which nobody knows whether they happened",
+                counts.unknown,
+            ),
+            (
+                "watches_resumed",
+                "Watches that went on at another connection",
+                counts.watches_resumed,
+            ),
+            (
+                "fragments",
+                "Parts of events too large for one message",
+                counts.fragments,
+            ),
+            (
+                "leases_gone",
+                "Leases that turned out to have ended",
+                counts.leases_gone,
+            ),
+            (
+                "foreign_keys",
+                "Keys under our prefix that are none of ours",
+                counts.foreign_keys,
+            ),
+        ] {
+            figures.counter(name, help, None, count)?;
+        }
+        figures.bounds_hit(
+            [
+                ("answer_time", counts.deadlines),
+                ("history", counts.compacted),
+                ("lease_keys", counts.leases_full),
+                ("page_bytes", counts.pages_shrunk),
+            ]
+            .into_iter(),
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn etcd_is_counted_before_it_is_reached() {
+        let mut registry = Registry::default();
+        let config = ::store::EtcdConfig::new(["http://127.0.0.1:1"]);
+        etcd(Arc::new(Etcd::connect(config).unwrap()), &mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "store_etcd_connects_total 0\n",
+            "store_etcd_bounds_hit_total{bound=\"answer_time\"} 0\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
 
     #[tokio::test]
     async fn commits_are_timed_and_failures_counted() {

@@ -67,7 +67,9 @@ pub(crate) async fn open(
         StoreSettings::Embedded => open_embedded(data_dir, registry).await,
         StoreSettings::Etcd(etcd) => {
             let store = Etcd::connect(etcd_config(etcd)?).or_fail(Exit::Usage, "[store]")?;
-            Ok(Metered::register(Arc::new(store), registry))
+            let store = Arc::new(store);
+            observe::etcd(store.clone(), registry);
+            Ok(Metered::register(store, registry))
         }
     }
 }
