@@ -10,6 +10,8 @@ mod certificate;
 #[cfg(test)]
 mod client_hello;
 #[cfg(test)]
+mod configuration;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod facts;
@@ -23,6 +25,8 @@ mod names;
 mod origins;
 #[cfg(test)]
 mod recipe;
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod targets;
 #[cfg(test)]

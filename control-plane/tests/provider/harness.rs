@@ -155,7 +155,7 @@ pub(crate) fn now() -> UnixTime {
     std::time::SystemTime::now().into()
 }
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         issuer: None,

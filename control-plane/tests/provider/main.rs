@@ -4,6 +4,7 @@
 
 mod accounts;
 mod claims;
+mod equals;
 mod harness;
 mod surface;
 mod tokens;

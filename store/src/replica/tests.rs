@@ -246,3 +246,50 @@ async fn ends_with_its_owner_and_with_its_token() {
     drop(other);
     while standing.changed().await.is_ok() {}
 }
+
+#[tokio::test]
+async fn a_replica_with_a_seed_is_synced_at_once_and_catches_up_by_a_difference() {
+    let cable = Cable::new(100);
+    let put =
+        |key: &str, value: &'static str| Transaction::new().put(key.parse::<Key>().unwrap(), value);
+    for (key, value) in [
+        ("public/x/a", "1"),
+        ("public/x/b", "1"),
+        ("public/x/c", "1"),
+    ] {
+        let _ = cable.store.commit(put(key, value)).await.unwrap();
+    }
+    let (entries, revision) = crate::entries(&cable.store, &crate::layout::public())
+        .await
+        .unwrap();
+    let _ = cable.store.commit(put("public/x/b", "2")).await.unwrap();
+    let gone = Transaction::new().delete("public/x/c".parse::<Key>().unwrap());
+    let _ = cable.store.commit(gone).await.unwrap();
+
+    cable.is_cut.store(true, SeqCst);
+    let seed = Seed {
+        entries,
+        revision,
+        age: Duration::from_secs(5),
+    };
+    let replica = Replica::start_from(
+        cable.clone(),
+        crate::layout::public(),
+        Seen::default(),
+        Some(seed),
+        CancellationToken::new(),
+    );
+    assert!(replica.is_synced() && replica.lost_since().is_some());
+    assert_eq!(replica.revision(), revision);
+    assert_eq!(replica.read(|seen| seen.map.len()), 3);
+
+    cable.is_cut.store(false, SeqCst);
+    let newest = Revision(revision.0 + 2);
+    assert!(replica.reached(newest, LONG).await);
+    replica.read(|seen| {
+        assert_eq!(seen.resets, 1, "the difference came as events");
+        assert_eq!(seen.events.len(), 2);
+        assert_eq!(seen.map.get("public/x/b"), Some(&b"2".to_vec()));
+        assert!(!seen.map.contains_key("public/x/c"), "what is gone goes");
+    });
+}
