@@ -84,6 +84,11 @@ fn systemd_finds_every_unit_sound_and_tight() {
         unit.contains("AmbientCapabilities=CAP_NET_BIND_SERVICE")
     };
     assert_eq!(ROLES.map(low_ports), [false, true, false, true]);
+    let says_when_ready = |role: &str| {
+        let unit = fs::read_to_string(bed.unit(role)).unwrap();
+        unit.contains("\nType=notify\n")
+    };
+    assert_eq!(ROLES.map(says_when_ready), [false, true, true, true]);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 const AFTER_HELP: &str = "\
 The unit runs as a user of its own that exists only while it runs (DynamicUser), so the files that
 it reads must be readable by all; a secret is handed over by --credential, which systemd reads as
-root. Its state is in /var/lib/adit.
+root, and the service finds in /run/credentials/adit-ROLE.service/. Its state is in /var/lib/adit
+(control-plane and edge: /var/lib/adit-ROLE).
 
 Examples:
   adit service install run -c /etc/adit/adit.toml --dry-run
@@ -56,9 +57,9 @@ pub(crate) struct InstallArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 
-    /// A secret file that systemd reads as root and shows to the service alone (LoadCredential)
+    /// A secret file that systemd reads as root and shows to the service alone (LoadCredential); repeat it for more
     #[arg(long, value_name = "FILE")]
-    pub(crate) credential: Option<PathBuf>,
+    pub(crate) credential: Vec<PathBuf>,
 
     /// Print the unit and change nothing
     #[arg(long, visible_alias = "print")]

@@ -43,6 +43,9 @@ pub(super) async fn run(
     let mut registry = observe::registry();
     let files = certificates::load(&settings.edge.certificates, &mut registry)?;
     let store = storage::open(&settings.common.store, &data_dir, &mut registry).await?;
+    let asked = Arc::new(Notify::new());
+    running.beside(signals::on_reload(asked.clone()));
+    running.beside(files.clone().follow(asked));
     let joining = Joining::prepare(&settings.join, &settings.edge)?;
     let path = data_dir.join(SNAPSHOT);
     let found = FoundSnapshot::read(&path);
@@ -78,9 +81,6 @@ pub(super) async fn run(
         ready: Arc::new(edge.readiness()),
     };
     running.admin(admin, &probes);
-    let asked = Arc::new(Notify::new());
-    running.beside(signals::on_reload(asked.clone()));
-    running.beside(files.follow(asked));
     running.beside(joining.go_on(answer));
     running.edge(edge, writer);
     output.show(&Event::Started(about));
@@ -110,6 +110,8 @@ async fn wait_for_provider(
         let twin = observe::twin(listener).or_fail(Exit::Failed, "the admin address")?;
         tokio::spawn(probes.clone().serve(twin, waited.clone()));
     }
+    // A service manager would take the wait for a start that failed, and begin again.
+    notify::tell(notify::State::Ready);
     Ok(stop.run_until_cancelled(joining.first()).await)
 }
 

@@ -28,7 +28,8 @@ pub(crate) fn run(command: ServiceCommand) -> Result<(), Failure> {
 fn install(args: &InstallArgs) -> Result<(), Failure> {
     let role = args.role;
     let config = absolute(&args.config)?;
-    let credential = args.credential.as_deref().map(absolute).transpose()?;
+    let credentials: Result<Vec<_>, _> =
+        args.credential.iter().map(|path| absolute(path)).collect();
     if role == ServiceRole::Run && !args.dry_run {
         tunnels::check(&config)?;
     }
@@ -37,7 +38,7 @@ fn install(args: &InstallArgs) -> Result<(), Failure> {
         role,
         binary: &binary,
         config: &config,
-        credential: credential.as_deref(),
+        credentials: &credentials?,
         of_user: args.place.user,
     }
     .text();

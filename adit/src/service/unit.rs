@@ -1,6 +1,9 @@
 //! The text of a unit. Pure.
 
-use std::{fmt::Write, path::Path};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -15,7 +18,7 @@ pub(super) struct Unit<'a> {
     pub(super) role: ServiceRole,
     pub(super) binary: &'a Path,
     pub(super) config: &'a Path,
-    pub(super) credential: Option<&'a Path>,
+    pub(super) credentials: &'a [PathBuf],
     pub(super) of_user: bool,
 }
 
@@ -39,9 +42,7 @@ UMask=0077
 const HARDENED_BY_SYSTEM: &str = "\
 DynamicUser=yes
 User=adit
-StateDirectory=adit
 StateDirectoryMode=0700
-Environment=ADIT_DATA_DIR=%S/adit
 ProtectSystem=strict
 PrivateTmp=yes
 PrivateDevices=yes
@@ -80,6 +81,27 @@ impl ServiceRole {
             Self::Serve => "adit provider",
             Self::ControlPlane => "adit control plane",
             Self::Edge => "adit edge",
+        }
+    }
+
+    /// Whether it tells systemd when it is ready. `adit run` is not before its provider answers, which a machine that boots
+    /// must not wait for.
+    const fn notifies(self) -> bool {
+        !matches!(self, Self::Run)
+    }
+
+    /// Whether it has something to read again at SIGHUP: its file, or certificates.
+    const fn reloads(self) -> bool {
+        !matches!(self, Self::ControlPlane)
+    }
+
+    /// Below `/var/lib`. What runs beside each other on one machine keeps apart what it locks; `adit run` locks nothing, and
+    /// finds the key of an `adit serve` beside it.
+    const fn state_directory(self) -> &'static str {
+        match self {
+            Self::Run | Self::Serve => "adit",
+            Self::ControlPlane => "adit-control-plane",
+            Self::Edge => "adit-edge",
         }
     }
 
@@ -122,10 +144,11 @@ impl Unit<'_> {
         writeln!(to, "StartLimitIntervalSec=600")?;
         writeln!(to, "StartLimitBurst=10")?;
         writeln!(to, "\n[Service]")?;
-        writeln!(to, "Type=exec")?;
+        let kind = if role.notifies() { "notify" } else { "exec" };
+        writeln!(to, "Type={kind}")?;
         let (binary, config) = (quoted(self.binary), quoted(self.config));
         writeln!(to, "ExecStart={binary} {} -c {config}", role.name())?;
-        if role == ServiceRole::Run {
+        if role.reloads() {
             writeln!(to, "ExecReload=/bin/kill -HUP $MAINPID")?;
         }
         writeln!(to, "Restart=always")?;
@@ -134,7 +157,7 @@ impl Unit<'_> {
         writeln!(to, "RestartPreventExitStatus=2")?;
         writeln!(to, "TimeoutStopSec={}", role.stop_within())?;
         writeln!(to, "LimitNOFILE=524288")?;
-        if let Some(credential) = self.credential {
+        for credential in self.credentials {
             let name = credential.file_name().unwrap_or_default().to_string_lossy();
             let name = name.replace('%', "%%");
             writeln!(to, "LoadCredential={name}:{}", specified(credential))?;
@@ -145,6 +168,9 @@ impl Unit<'_> {
             return writeln!(to, "WantedBy=default.target");
         }
         to.push_str(HARDENED_BY_SYSTEM);
+        let state = role.state_directory();
+        writeln!(to, "StateDirectory={state}")?;
+        writeln!(to, "Environment=ADIT_DATA_DIR=%S/{state}")?;
         // Directories that are shared may be in a home.
         let home = if role == ServiceRole::Run {
             "read-only"
@@ -208,7 +234,7 @@ mod tests {
             role,
             binary: Path::new("/usr/local/bin/adit"),
             config: Path::new(&config),
-            credential: None,
+            credentials: &[],
             of_user: false,
         };
         unit.text()
