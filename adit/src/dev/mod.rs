@@ -33,6 +33,9 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
 
 async fn dev(args: DevArgs, output: &mut Output) -> Result<(), Failure> {
     let data_dir = args.data_dir.clone().map_or_else(places::data_dir, Ok)?;
+    let options = share_options(&args, data_dir.clone());
+    // Before anything is made on this machine.
+    share::target(&options.tunnel)?;
     places::make_private_dir(&data_dir)?;
     let mut lock = Lock::take(&data_dir, "adit dev")?;
     let running = Started::start(&args, &data_dir).await?;
@@ -40,18 +43,18 @@ async fn dev(args: DevArgs, output: &mut Output) -> Result<(), Failure> {
     output.show(&Event::Provider(running.about().clone()));
     let stop = signals::stop_token();
     let tunnels = running.tunnels().clone();
-    let result = share::share(&share_options(args, data_dir), &tunnels, output, stop).await;
+    let result = share::share(&options, &tunnels, output, stop).await;
     running.stop().await;
     result
 }
 
 /// The share of `dev` itself goes the way that every other one goes.
-fn share_options(args: DevArgs, data_dir: PathBuf) -> ShareOptions {
+fn share_options(args: &DevArgs, data_dir: PathBuf) -> ShareOptions {
     ShareOptions {
         tunnel: TunnelOptions {
-            host: args.host.map(|label| label.to_string()),
-            origin: args.origin,
-            ..TunnelOptions::new(Kind::Http, args.target)
+            host: args.host.as_ref().map(ToString::to_string),
+            origin: args.origin.clone(),
+            ..TunnelOptions::new(Kind::Http, args.target.clone())
         },
         provider: ProviderArgs {
             data_dir: Some(data_dir),

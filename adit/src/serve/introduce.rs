@@ -47,7 +47,7 @@ pub(super) fn no_certificates(settings: &Serve, ca: &Path) -> Vec<String> {
     ]
 }
 
-pub(super) fn administrator(made: Option<&Path>, server: &str, data_dir: &Path) -> Vec<String> {
+pub(super) fn administrator(made: Option<&Path>, login: &str, data_dir: &Path) -> Vec<String> {
     let Some(path) = made else {
         return Vec::new();
     };
@@ -58,6 +58,6 @@ pub(super) fn administrator(made: Option<&Path>, server: &str, data_dir: &Path) 
             path.display()
         ),
         format!("  on this machine:   adit admin endpoint list --data-dir {dir}"),
-        format!("  on another one:    adit login {server}"),
+        format!("  on another one:    {login}"),
     ]
 }

@@ -202,7 +202,11 @@ fn about(
     if let Some(ca) = &trust.ca_file {
         notes.extend(introduce::no_certificates(settings, ca));
     }
-    notes.extend(introduce::administrator(made.as_deref(), &server, data_dir));
+    let login = match &trust.ca_file {
+        Some(_) => format!("adit login {server} --ca ca.pem"),
+        None => format!("adit login {server}"),
+    };
+    notes.extend(introduce::administrator(made.as_deref(), &login, data_dir));
     notes.extend(introduce::records(settings));
     let bound = edge.addresses();
     output::Started {

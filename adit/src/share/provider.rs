@@ -206,11 +206,21 @@ impl Provider {
                 Exit::Unreachable,
                 format!("the provider at {} cannot be reached: {said}", self.server),
             )
-            .advise("is it running, and is the address right?"),
+            .advise(if said.contains(UNKNOWN_CA) {
+                format!(
+                    "if it has a CA of its own: adit login {} --ca ca.pem",
+                    self.server
+                )
+            } else {
+                "is it running, and is the address right?".to_owned()
+            }),
             _ => Failure::new(Exit::Failed, format!("the provider failed: {said}")),
         }
     }
 }
+
+/// What rustls says of a certificate that nobody known has signed. tonic hands it on as text alone.
+const UNKNOWN_CA: &str = "UnknownIssuer";
 
 fn roots(ca: Option<&str>) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
