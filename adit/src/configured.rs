@@ -86,25 +86,34 @@ fn replace<T: Clone>(of_file: &mut Option<T>, given: &Option<T>) {
     }
 }
 
-/// All problems in one failure.
+/// All problems in one failure. A single one of a file needs no line above it.
 pub(crate) fn failure(path: Option<&Path>, problems: &[Problem]) -> Failure {
-    let what = path.map_or_else(
-        || "the configuration is not complete".to_owned(),
-        |path| format!("{} cannot be used", path.display()),
-    );
-    let lines = problems.iter().flat_map(|problem| lines(path, problem));
-    lines.fold(Failure::new(Exit::Usage, what), Failure::advise)
+    let what = match (path, problems) {
+        (Some(_), [problem]) => {
+            let failure = Failure::new(Exit::Usage, placed(path, problem));
+            return advice(problem).fold(failure, Failure::advise);
+        }
+        (Some(path), _) => format!("{} cannot be used", path.display()),
+        (None, _) => "the configuration is not complete".to_owned(),
+    };
+    let mut failure = Failure::new(Exit::Usage, what);
+    for problem in problems {
+        failure = failure.advise(placed(path, problem));
+        failure =
+            advice(problem).fold(failure, |failure, line| failure.advise(format!("  {line}")));
+    }
+    failure
 }
 
-/// `FILE:4:25: edge.https: …`, as editors and people read it, and what to do below.
-pub(crate) fn lines(path: Option<&Path>, problem: &Problem) -> Vec<String> {
-    let place = match (path, problem.at) {
-        (Some(path), Some(at)) => format!("{}:{at}: ", path.display()),
-        (Some(path), None) => format!("{}: ", path.display()),
-        (None, _) => String::new(),
-    };
-    let advice = problem.advice.iter().flat_map(|advice| advice.lines());
-    std::iter::once(format!("{place}{problem}"))
-        .chain(advice.map(|line| format!("  {line}")))
-        .collect()
+/// `FILE:4:25: edge.https: …`, as editors and people read it.
+fn placed(path: Option<&Path>, problem: &Problem) -> String {
+    match (path, problem.at) {
+        (Some(path), Some(at)) => format!("{}:{at}: {problem}", path.display()),
+        (Some(path), None) => format!("{}: {problem}", path.display()),
+        (None, _) => problem.to_string(),
+    }
+}
+
+fn advice(problem: &Problem) -> impl Iterator<Item = &str> {
+    problem.advice.iter().flat_map(|advice| advice.lines())
 }

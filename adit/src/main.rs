@@ -18,7 +18,6 @@ mod serve;
 mod service;
 mod share;
 mod signals;
-mod toml_file;
 
 use std::process::ExitCode;
 

@@ -22,7 +22,7 @@ pub struct Problem {
 
 impl Position {
     /// Of the byte at `offset`.
-    pub(crate) fn of(text: &str, offset: usize) -> Self {
+    pub fn of(text: &str, offset: usize) -> Self {
         let mut end = offset.min(text.len());
         while !text.is_char_boundary(end) {
             end -= 1;

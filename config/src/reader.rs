@@ -205,11 +205,7 @@ impl<'t> Table<'t> {
             let name: &str = key.get_ref();
             let path = self.path(name);
             let at = reading.position(&key.span());
-            let problem = Problem::new(path, "there is no such key").at(Some(at));
-            let problem = match similar::nearest(name, &self.known) {
-                Some(meant) => problem.advise(format!("did you mean {meant}?")),
-                None => problem.advise(format!("the keys here are {}", self.known.join(", "))),
-            };
+            let problem = similar::no_such_key(&path, name, &self.known).at(Some(at));
             reading.problems.push(problem);
         }
     }

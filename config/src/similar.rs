@@ -1,5 +1,16 @@
 //! "Did you mean": the known word that a mistyped one is nearest to.
 
+use crate::Problem;
+
+/// Of a key `name`, at `path`, in a table that has the `known` ones.
+pub(crate) fn no_such_key(path: &str, name: &str, known: &[&str]) -> Problem {
+    let advice = match nearest(name, known) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("the keys here are {}", known.join(", ")),
+    };
+    Problem::new(path, "there is no such key").advise(advice)
+}
+
 /// The nearest of `known`, if it is near enough that a person would have meant it.
 pub(crate) fn nearest<'a>(typed: &str, known: &[&'a str]) -> Option<&'a str> {
     let typed: Vec<char> = plain(typed);

@@ -192,7 +192,7 @@ fn a_broken_file_changes_nothing_and_says_where_it_is_wrong() {
     let (_, config) = bed.process.wait_for_event(from, "config");
     let error = config["error"].as_str().unwrap();
     assert!(
-        error.contains("adit.toml:4:1: unknown field `tarhget`"),
+        error.contains("adit.toml:4:1: tarhget: there is no such key"),
         "{error}"
     );
     assert_eq!(visit(&bed.dev, "sturdy"), "fine 200");
@@ -298,4 +298,9 @@ fn a_file_can_be_checked_before_it_is_used() {
     assert_eq!(said.status.code(), Some(2));
     let error = String::from_utf8_lossy(&said.stderr);
     assert!(error.contains("did you mean tls?"), "{error}");
+    // The command for every kind of file sees by itself which one this is.
+    let other = run(tests::adit().args(["config", "check", file.to_str().unwrap()]));
+    assert_eq!((other.status, other.stderr), (said.status, said.stderr));
+    let other = run(tests::adit().args(["config", "example", "run"]));
+    assert_eq!(other.stdout, text.into_bytes());
 }

@@ -16,9 +16,9 @@ pub(crate) use self::{
         RevokeArgs, TokenCommand,
     },
     dev::DevArgs,
-    provider::{ConfigCommand, ProcessArgs, RoleArgs, ServeArgs},
+    provider::{ConfigCommand, ProcessArgs, RoleArgs, RoleName, ServeArgs},
     run::RunArgs,
-    service::{InstallArgs, PlaceArgs, ServiceCommand, ServiceRole, UninstallArgs},
+    service::{InstallArgs, PlaceArgs, ServiceCommand, UninstallArgs},
     share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
 };
 use crate::{failure::Failure, observe::LogFormat};
@@ -66,7 +66,7 @@ pub(crate) enum Command {
     ControlPlane(RoleArgs),
     /// Run one of a provider's edges, over etcd
     Edge(RoleArgs),
-    /// Look at configurations of providers
+    /// Check configuration files, and print complete ones to begin with
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Share an HTTP server

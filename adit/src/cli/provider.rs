@@ -17,9 +17,11 @@ A flag beats its environment variable, which beats the file. Print a file to beg
   adit config example serve > adit.toml
 SIGHUP reads the certificates again; SIGTERM lets visits finish first.";
 
-/// Which command a file is for.
+/// A command that runs for long and has a file: what a file is for, and what a service does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleName {
+    #[value(alias = "agent")]
+    Run,
     Serve,
     ControlPlane,
     Edge,
@@ -137,12 +139,13 @@ pub(crate) enum ConfigCommand {
     },
 }
 
-impl From<RoleName> for config::Role {
-    fn from(role: RoleName) -> Self {
-        match role {
-            RoleName::Serve => Self::Serve,
-            RoleName::ControlPlane => Self::ControlPlane,
-            RoleName::Edge => Self::Edge,
+impl RoleName {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Serve => "serve",
+            Self::ControlPlane => "control-plane",
+            Self::Edge => "edge",
         }
     }
 }

@@ -13,14 +13,14 @@ The command ends by itself only when nothing in the file can ever work (exit 2, 
 another session took over (exit 8).
 
 Examples:
-  adit run --example > adit.toml
-  adit run -c adit.toml --check
+  adit config example run > adit.toml
+  adit config check adit.toml
   adit service install run -c /etc/adit/adit.toml";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct RunArgs {
-    /// The file with the tunnels (see --example)
+    /// The file with the tunnels (adit config example run)
     #[arg(
         short,
         long,
@@ -30,11 +30,11 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) config: PathBuf,
 
-    /// Say what is wrong with the file, and start nothing
+    /// Say what is wrong with the file, as adit config check does, and start nothing
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// Print a file with every setting, to begin with
+    /// Print a file with every setting, as adit config example run does
     #[arg(long, conflicts_with = "check")]
     pub(crate) example: bool,
 

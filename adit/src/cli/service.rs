@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
+
+use super::RoleName;
 
 const AFTER_HELP: &str = "\
 The unit runs as a user of its own that exists only while it runs (DynamicUser), so the files that
@@ -27,15 +29,6 @@ pub(crate) enum ServiceCommand {
     Status(PlaceArgs),
 }
 
-/// What the service does: the command of the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ServiceRole {
-    Run,
-    Serve,
-    ControlPlane,
-    Edge,
-}
-
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PlaceArgs {
     /// For your own session instead of the whole system; needs no root
@@ -51,7 +44,7 @@ pub(crate) struct PlaceArgs {
 pub(crate) struct InstallArgs {
     /// What the service does
     #[arg(value_enum)]
-    pub(crate) role: ServiceRole,
+    pub(crate) role: RoleName,
 
     /// Its configuration file
     #[arg(short, long, value_name = "FILE")]
@@ -77,7 +70,7 @@ pub(crate) struct InstallArgs {
 pub(crate) struct UninstallArgs {
     /// What the service does
     #[arg(value_enum)]
-    pub(crate) role: ServiceRole,
+    pub(crate) role: RoleName,
 
     /// Remove a unit that was changed by hand
     #[arg(long)]

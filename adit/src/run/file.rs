@@ -8,6 +8,7 @@ use std::{
 };
 
 use agent::{FileKind, Origin, Target};
+use config::{Position, Problem};
 use model::{HostPattern, Kind, Label, Sharing};
 use serde::Deserialize;
 use toml::Spanned;
@@ -15,10 +16,9 @@ use tunnel::limits::BINDS;
 
 use crate::{
     cli::{OriginArgs, Transport},
-    credentials,
-    failure::{Exit, Failure, OrFail},
+    configured, credentials,
+    failure::Failure,
     share::TunnelOptions,
-    toml_file,
 };
 
 /// One session carries them all, and a session has that many binds.
@@ -26,7 +26,7 @@ const MAX_TUNNELS: usize = BINDS as usize;
 /// Bytes of a tunnel's name: a column of a table.
 const MAX_NAME: usize = 40;
 
-pub(super) const EXAMPLE: &str = include_str!("example.toml");
+pub(crate) const EXAMPLE: &str = include_str!("example.toml");
 
 /// What a file says. Two that are equal mean the same.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,8 +89,12 @@ impl RunFile {
         Self::parse(path, &credentials::read_bounded(path)?)
     }
 
-    /// `path` is for messages, and for the paths in the file, which are relative to it.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, Failure> {
+        Self::understand(path, text).map_err(|problem| configured::failure(Some(path), &[problem]))
+    }
+
+    /// Paths in the file are relative to `path`, its own.
+    fn understand(path: &Path, text: &str) -> Result<Self, Problem> {
         let source = Source { path, text };
         let Written {
             server,
@@ -99,22 +103,22 @@ impl RunFile {
             ca,
             transport,
             tunnels,
-        } = toml_file::parse(path, text)?;
+        } = config::typed(text)?;
         if credential_file.is_some() && token_file.is_some() {
             let message = "credential_file and token_file exclude each other";
             return Err(source.wrong(0, message));
         }
         if tunnels.is_empty() {
             // A file that an editor has just emptied must not take everything down either.
-            let none = Failure::new(Exit::Usage, format!("{}: no tunnels", path.display()));
-            return Err(none.advise("adit run --example shows a file with some"));
+            let none = Problem::new("", "no tunnels");
+            return Err(none.advise("adit config example run shows a file with some"));
         }
         if tunnels.len() > MAX_TUNNELS {
             let message = format!("a file has at most {MAX_TUNNELS} tunnels: use several files");
             return Err(source.wrong(0, &message));
         }
         let beside = |path: PathBuf| source.beside(path);
-        let tunnels: Result<_, Failure> = tunnels
+        let tunnels: Result<_, Problem> = tunnels
             .into_iter()
             .map(|(name, written)| Ok((name, source.tunnel(written)?)))
             .collect();
@@ -132,11 +136,11 @@ impl RunFile {
 }
 
 impl Source<'_> {
-    fn wrong(self, offset: usize, message: &str) -> Failure {
-        toml_file::failure_at(self.path, self.text, offset, message)
+    fn wrong(self, offset: usize, message: &str) -> Problem {
+        Problem::new("", message).at(Some(Position::of(self.text, offset)))
     }
 
-    fn tunnel(self, written: Spanned<WrittenTunnel>) -> Result<TunnelOptions, Failure> {
+    fn tunnel(self, written: Spanned<WrittenTunnel>) -> Result<TunnelOptions, Problem> {
         let table = written.span().start;
         let WrittenTunnel {
             kind,
@@ -207,7 +211,7 @@ impl Source<'_> {
     }
 
     /// The target's text with its path made absolute. What stands at the path is looked at when the tunnel begins.
-    fn target(self, written: &Spanned<String>, kind: Kind) -> Result<String, Failure> {
+    fn target(self, written: &Spanned<String>, kind: Kind) -> Result<String, Problem> {
         let text = written.get_ref();
         let wrong = |why: &str| self.wrong(written.span().start, why);
         let target = Target::parse(text, |_| Some(FileKind::Directory))
@@ -265,15 +269,17 @@ impl fmt::Display for TunnelName {
     }
 }
 
-/// Whether the file could be run, as far as can be told without asking anyone; how many tunnels it has.
-pub(crate) fn check(path: &Path) -> Result<usize, Failure> {
-    let file = RunFile::read(path)?;
-    for tunnel in file.tunnels.values() {
-        if let Some(ca) = &tunnel.origin.origin_ca {
-            agent::OriginTls::from_file(ca).or_fail(Exit::Usage, "origin_ca")?;
-        }
-    }
-    Ok(file.tunnels.len())
+/// What is wrong with a file, as far as can be told without asking anyone.
+pub(crate) fn problems(path: &Path, text: &str) -> Vec<Problem> {
+    let file = match RunFile::understand(path, text) {
+        Ok(file) => file,
+        Err(problem) => return vec![problem],
+    };
+    let unusable = |(name, tunnel): (&TunnelName, &TunnelOptions)| {
+        let error = agent::OriginTls::from_file(tunnel.origin.origin_ca.as_deref()?).err()?;
+        Some(Problem::new(format!("tunnels.{name}.origin_ca"), error))
+    };
+    file.tunnels.iter().filter_map(unusable).collect()
 }
 
 #[cfg(test)]
@@ -325,7 +331,7 @@ mod tests {
             (String::new(), "adit.toml: no tunnels"),
             (
                 tunnel("hots = \"x\""),
-                "adit.toml:4:1: unknown field `hots`",
+                "adit.toml:4:1: hots: there is no such key",
             ),
             (
                 tunnel("port = 7"),
@@ -345,7 +351,7 @@ mod tests {
             ),
             (
                 "[tunnels.a]\nkind = \"gopher\"\ntarget = \"1\"".into(),
-                "adit.toml:2:8: unknown variant",
+                "adit.toml:2:8: \"gopher\" is none of http, ",
             ),
             (
                 "[tunnels.a]\ntarget = \"1\"".into(),
@@ -361,7 +367,7 @@ mod tests {
             ),
             (
                 "tokenfile = \"x\"".into(),
-                "adit.toml:1:1: unknown field `tokenfile`",
+                "adit.toml:1:1: tokenfile: there is no such key",
             ),
             ("[tunnels.a\n".into(), "adit.toml:1:11: "),
         ] {

@@ -10,14 +10,13 @@ mod tokens;
 mod tunnel;
 mod watch;
 
-use std::io::{Write, stdout};
-
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::file::check;
+pub(crate) use self::file::{EXAMPLE, problems};
 use self::{connection::Connection, file::RunFile, fleet::Fleet};
 use crate::{
-    cli::RunArgs,
+    cli::{RoleName, RunArgs},
+    config_command,
     failure::{Exit, Failure},
     observe::Tunnels,
     output::{Event, TunnelsOutput},
@@ -26,14 +25,11 @@ use crate::{
 
 pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
     if args.example {
-        // A reader that closed the pipe has heard enough.
-        let _ = stdout().lock().write_all(file::EXAMPLE.as_bytes());
+        config_command::example(RoleName::Run);
         return Ok(());
     }
     if args.check {
-        let (tunnels, file) = (check(&args.config)?, args.config.display());
-        let _ = writeln!(stdout().lock(), "{file} is valid; tunnels: {tunnels}");
-        return Ok(());
+        return config_command::check(&args.config, Some(RoleName::Run), args.json);
     }
     let mut output = TunnelsOutput::choose(args.json);
     let result = supervise(args, &mut output).await;

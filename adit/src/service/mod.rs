@@ -12,9 +12,10 @@ use std::{
 
 use self::{manager::Manager, unit::Unit};
 use crate::{
-    cli::{InstallArgs, PlaceArgs, ServiceCommand, ServiceRole, UninstallArgs},
+    cli::{InstallArgs, PlaceArgs, RoleName, ServiceCommand, UninstallArgs},
+    config_command,
     failure::{Exit, Failure, OrFail},
-    places, run as tunnels,
+    places,
 };
 
 pub(crate) fn run(command: ServiceCommand) -> Result<(), Failure> {
@@ -30,8 +31,8 @@ fn install(args: &InstallArgs) -> Result<(), Failure> {
     let config = absolute(&args.config)?;
     let credentials: Result<Vec<_>, _> =
         args.credential.iter().map(|path| absolute(path)).collect();
-    if role == ServiceRole::Run && !args.dry_run {
-        tunnels::check(&config)?;
+    if role == RoleName::Run && !args.dry_run {
+        config_command::require_good(&config, role)?;
     }
     let binary = std::env::current_exe().or_fail(Exit::Failed, "where this program is")?;
     let text = Unit {
@@ -103,7 +104,7 @@ fn uninstall(args: &UninstallArgs) -> Result<(), Failure> {
 fn status(place: &PlaceArgs) -> Result<(), Failure> {
     let manager = Manager::of(place)?;
     let mut found = false;
-    for role in ServiceRole::ALL {
+    for role in RoleName::ALL {
         let (name, path) = unit_of(&manager, role);
         let Ok(text) = fs::read_to_string(&path) else {
             continue;
@@ -137,7 +138,7 @@ fn status(place: &PlaceArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn unit_of(manager: &Manager, role: ServiceRole) -> (String, PathBuf) {
+fn unit_of(manager: &Manager, role: RoleName) -> (String, PathBuf) {
     let name = role.unit_name();
     let path = manager.units.join(&name);
     (name, path)

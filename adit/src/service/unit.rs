@@ -7,7 +7,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::cli::ServiceRole;
+use crate::cli::RoleName;
 
 /// Begins the first line; what follows is a hash of the lines below, by which a unit that nobody changed is known.
 const MARK: &str = "# Written by adit service install, with the hash ";
@@ -15,7 +15,7 @@ const MARK: &str = "# Written by adit service install, with the hash ";
 /// What a unit is made of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Unit<'a> {
-    pub(super) role: ServiceRole,
+    pub(super) role: RoleName,
     pub(super) binary: &'a Path,
     pub(super) config: &'a Path,
     pub(super) credentials: &'a [PathBuf],
@@ -58,21 +58,11 @@ KeyringMode=private
 RemoveIPC=yes
 ";
 
-impl ServiceRole {
+impl RoleName {
     pub(super) const ALL: [Self; 4] = [Self::Run, Self::Serve, Self::ControlPlane, Self::Edge];
 
-    /// The command, and the part of the unit's name behind `adit-`.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::Serve => "serve",
-            Self::ControlPlane => "control-plane",
-            Self::Edge => "edge",
-        }
-    }
-
     pub(super) fn unit_name(self) -> String {
-        format!("adit-{}.service", self.name())
+        format!("adit-{}.service", self.as_str())
     }
 
     const fn description(self) -> &'static str {
@@ -147,7 +137,7 @@ impl Unit<'_> {
         let kind = if role.notifies() { "notify" } else { "exec" };
         writeln!(to, "Type={kind}")?;
         let (binary, config) = (quoted(self.binary), quoted(self.config));
-        writeln!(to, "ExecStart={binary} {} -c {config}", role.name())?;
+        writeln!(to, "ExecStart={binary} {} -c {config}", role.as_str())?;
         if role.reloads() {
             writeln!(to, "ExecReload=/bin/kill -HUP $MAINPID")?;
         }
@@ -172,7 +162,7 @@ impl Unit<'_> {
         writeln!(to, "StateDirectory={state}")?;
         writeln!(to, "Environment=ADIT_DATA_DIR=%S/{state}")?;
         // Directories that are shared may be in a home.
-        let home = if role == ServiceRole::Run {
+        let home = if role == RoleName::Run {
             "read-only"
         } else {
             "yes"
@@ -228,8 +218,8 @@ fn specified(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn unit(role: ServiceRole) -> String {
-        let config = format!("/etc/adit/{}.toml", role.name());
+    fn unit(role: RoleName) -> String {
+        let config = format!("/etc/adit/{}.toml", role.as_str());
         let unit = Unit {
             role,
             binary: Path::new("/usr/local/bin/adit"),
@@ -242,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_units_of_deploy_are_these() {
-        for role in ServiceRole::ALL {
+        for role in RoleName::ALL {
             let path = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../deploy/systemd")
                 .join(role.unit_name());
@@ -251,7 +241,7 @@ mod tests {
                 kept,
                 unit(role),
                 "adit service install --dry-run {} -c … > {}",
-                role.name(),
+                role.as_str(),
                 path.display()
             );
         }
@@ -259,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_unit_knows_whether_it_was_changed() {
-        let text = unit(ServiceRole::Run);
+        let text = unit(RoleName::Run);
         assert!(is_untouched(&text));
         assert!(!is_untouched(&text.replace("RestartSec=5", "RestartSec=6")));
         assert!(!is_untouched("[Unit]\n") && !is_untouched(""));
