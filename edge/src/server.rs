@@ -13,7 +13,10 @@ use std::{
 
 use model::{EdgeFact, Revision};
 use prometheus_client::registry::Registry;
-use store::{Replica, SharedStore, layout};
+use store::{
+    Replica, SharedStore, layout,
+    schema::{self, SchemaError},
+};
 use token::Expect;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{
@@ -39,6 +42,9 @@ use crate::{
     snapshot,
 };
 
+/// For the store to say its schema version at the start.
+const SCHEMA_WITHIN: Duration = Duration::from_secs(2);
+
 /// What an edge is given by whoever runs it.
 #[derive(Debug)]
 pub struct Parts {
@@ -63,6 +69,8 @@ pub enum BindError {
     Listen(SocketAddr, io::Error),
     #[error("the edge's own name: {0}")]
     Certificate(#[from] CertificateError),
+    #[error(transparent)]
+    Schema(SchemaError),
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -160,6 +168,7 @@ impl Edge {
         registry: &mut Registry,
     ) -> Result<Self, BindError> {
         let first = config.names.first().ok_or(BindError::Incomplete)?.clone();
+        must_know_schema(&parts.store).await?;
         let own = OwnCertificates::load(config.names.clone(), parts.certificates.clone()).await?;
         let (addresses, listeners, endpoints) = bind_sockets(&config, &own)?;
         let tls_port = addresses.tls.first().ok_or(BindError::Incomplete)?.port();
@@ -278,6 +287,19 @@ impl Edge {
         leave::close(&endpoints).await;
         work.close();
         work.wait().await;
+    }
+}
+
+/// Refuses a store whose facts may mean something else by now. One that does not answer is none the worse for it: an edge
+/// starts during an outage.
+async fn must_know_schema(store: &SharedStore) -> Result<(), BindError> {
+    match tokio::time::timeout(SCHEMA_WITHIN, schema::check(&**store)).await {
+        Ok(Err(error @ SchemaError::Newer { .. })) => Err(BindError::Schema(error)),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the schema version of the store is not known");
+            Ok(())
+        }
+        Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
 

@@ -6,6 +6,8 @@
 //! noise does not come far into a parser of JSON.
 
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod certificate;
 #[cfg(test)]
 mod client_hello;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, a socket or a random source; what needs one takes it as an argument.
 
+mod agent;
 mod bound;
 mod endpoint;
 mod facts;
@@ -13,6 +14,7 @@ mod revision;
 mod role;
 mod time;
 
+pub use agent::{AgentName, AgentNameError};
 pub use bound::Hits;
 pub use endpoint::{Endpoint, EndpointName, EndpointNameError, Kind, KindError, Sharing};
 pub use facts::{EdgeFact, PlacementFact, Revocation, RevocationFact};

@@ -12,6 +12,9 @@ pub enum Root {
     Public,
     /// Only the control plane.
     Account,
+    /// Only the control plane; what was changed by whom. A root of its own, because it is long and nobody but its readers
+    /// wants it in a list or a watch.
+    Audit,
     /// Only the control plane, and every value sealed in an envelope.
     Secret,
 }
@@ -28,7 +31,7 @@ pub struct Prefix(Arc<str>);
 pub enum KeyError {
     #[error("a key has at most {MAX_KEY} bytes, this one has {0}")]
     TooLong(usize),
-    #[error("a key begins with public/, account/ or secret/")]
+    #[error("a key begins with public/, account/, audit/ or secret/")]
     Root,
     #[error("a key is made of segments that are not empty, with one slash between them")]
     Segment,
@@ -39,12 +42,14 @@ pub enum KeyError {
 }
 
 impl Root {
-    const ALL: [Self; 3] = [Self::Public, Self::Account, Self::Secret];
+    /// In the order of their keys.
+    pub const ALL: [Self; 4] = [Self::Account, Self::Audit, Self::Public, Self::Secret];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
             Self::Account => "account",
+            Self::Audit => "audit",
             Self::Secret => "secret",
         }
     }
@@ -208,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_prints_the_same(text in ".{0,40}|(public|secret|account)/[a-z/*.:-]{0,30}") {
+        fn what_parses_prints_the_same(text in ".{0,40}|(public|secret|account|audit)/[a-z/*.:-]{0,30}") {
             if let Ok(key) = text.parse::<Key>() {
                 prop_assert_eq!(key.as_str(), &text);
                 prop_assert_eq!(key.segments().next(), Some(key.root().as_str()));

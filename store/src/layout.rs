@@ -7,11 +7,16 @@
 //! public/endpoint/port/N                Endpoint
 //! public/jwks/KID                       a JWK
 //! public/revocation/KIND/ID             RevocationFact   KIND: token, grant, claim, account
+//! public/schema                         the version of all this
 //! account/ACCOUNT/profile
 //! account/ACCOUNT/endpoint-count        how many endpoints the account has
+//! account/ACCOUNT/agent/NAME            what the credential of a machine without people is for
+//! account/ACCOUNT/agent-use/NAME        when it last got a token
 //! account/ACCOUNT/name/HASH             the random name last given to a machine and target
 //! account/administrator                 that the first account was made, and which it is
 //! account/api-key/ID                    account, role and the hash of the secret
+//! account/restore                       a backup is being restored
+//! audit/TIME-RANDOM                     what was changed, in the order of time
 //! secret/signing-key/KID                sealed
 //! secret/key-rotation                   sealed; put with every change of the signing keys, so that two never change them at once
 //! secret/dev-ca                         sealed
@@ -19,7 +24,10 @@
 
 use std::fmt::Write;
 
-use model::{AccountId, ApiKeyId, EdgeId, EndpointName, HostPattern, KeyId, Revocation, SessionId};
+use model::{
+    AccountId, AgentName, ApiKeyId, EdgeId, EndpointName, HostPattern, KeyId, Revocation,
+    SessionId, UnixTime,
+};
 
 use crate::{Key, Prefix, Root};
 
@@ -91,6 +99,11 @@ pub fn revocation(revoked: &Revocation) -> Key {
     })
 }
 
+/// Which version of the layout and of its values the store is in.
+pub fn schema() -> Key {
+    key("public/schema".into())
+}
+
 /// Accounts and API keys; [`account_of`] tells which of them are profiles.
 pub fn accounts() -> Prefix {
     Root::Account.into()
@@ -122,6 +135,47 @@ pub fn account_of(key: &Key) -> Option<AccountId> {
 /// Written once, with the provider's first account.
 pub fn administrator() -> Key {
     key("account/administrator".into())
+}
+
+pub fn agents_of(account: &AccountId) -> Prefix {
+    Prefix::of_checked(format!("account/{account}/agent/"))
+}
+
+pub fn agent(account: &AccountId, name: &AgentName) -> Key {
+    key(format!("account/{account}/agent/{name}"))
+}
+
+/// The account and name of the agent whose credential is at `key`.
+pub fn agent_of(key: &Key) -> Option<(AccountId, AgentName)> {
+    let parts: Vec<&str> = key.segments().collect();
+    match parts.as_slice() {
+        ["account", account, "agent", name] => Some((account.parse().ok()?, name.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// When an agent last got a token; apart from what it is for, which changes never.
+pub fn agent_use(account: &AccountId, name: &AgentName) -> Key {
+    key(format!("account/{account}/agent-use/{name}"))
+}
+
+/// There from the first write of a restore to its last.
+pub fn restore() -> Key {
+    key("account/restore".into())
+}
+
+pub fn audit() -> Prefix {
+    Root::Audit.into()
+}
+
+/// The time has as many digits as it will ever need, so that the order of keys is that of time.
+pub fn audit_record(time: UnixTime, random: &[u8; 8]) -> Key {
+    key(format!("audit/{:012}-{}", time.as_secs(), hex(random)))
+}
+
+/// A key before every audit record of `time` and after all earlier ones.
+pub fn audit_before(time: UnixTime) -> Key {
+    key(format!("audit/{:012}", time.as_secs()))
 }
 
 pub fn api_keys() -> Prefix {
@@ -199,6 +253,12 @@ mod tests {
             signing_key(&"kid_1".parse().unwrap()),
             key_rotation(),
             dev_ca(),
+            schema(),
+            restore(),
+            agent(&account_id, &"a".repeat(64).parse().unwrap()),
+            agent_use(&account_id, &"a".repeat(64).parse().unwrap()),
+            audit_record(UnixTime::from_secs(1), &[255; 8]),
+            audit_before(UnixTime::from_secs(1)),
         ];
         let mut distinct = std::collections::BTreeSet::new();
         for key in keys {
@@ -216,10 +276,30 @@ mod tests {
             accounts(),
             account_folder(&account_id),
             api_keys(),
+            agents_of(&account_id),
+            audit(),
             signing_keys(),
         ] {
             assert_eq!(folder.as_str().parse(), Ok(folder));
         }
+    }
+
+    #[test]
+    fn audit_records_stand_in_the_order_of_time() {
+        let record = |secs| audit_record(UnixTime::from_secs(secs), &[7; 8]);
+        assert!(record(9) < record(10) && record(10) < record(2_000_000_000));
+        assert!(record(9) < audit_before(UnixTime::from_secs(10)));
+        assert!(audit_before(UnixTime::from_secs(10)) < record(10));
+    }
+
+    #[test]
+    fn an_agent_is_told_from_the_rest() {
+        let (account, name): (AccountId, AgentName) =
+            ("acc_1".parse().unwrap(), "cam-1".parse().unwrap());
+        let found = agent_of(&agent(&account, &name));
+        assert_eq!(found, Some((account.clone(), name.clone())));
+        assert_eq!(agent_of(&agent_use(&account, &name)), None);
+        assert_eq!(agent_of(&api_key(&"agent".parse().unwrap())), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`Store`] is the one trait; [`Embedded`] is the backend for one machine, [`Etcd`] the one for many. [`layout`] names every key there is, [`Envelope`]
 //! seals what is under `secret/`, and [`Replica`] keeps a watched copy that outlives the loss of its store.
 
+pub mod backup;
 mod embedded;
 mod entry;
 mod envelope;
@@ -14,6 +15,7 @@ pub mod layout;
 mod lease;
 mod range;
 mod replica;
+pub mod schema;
 mod snapshot;
 mod transaction;
 mod typed;

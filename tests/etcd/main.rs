@@ -6,6 +6,7 @@
     reason = "all of this file is a test"
 )]
 
+mod backup;
 mod contract;
 mod history;
 mod leases;
