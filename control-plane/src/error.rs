@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use store::{EnvelopeError, StoreError};
+use store::{EnvelopeError, StoreError, schema::SchemaError};
 
 /// Stable codes, sent as the metadata `adit-error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,7 @@ pub enum ErrorCode {
     NotAllowed,
     Invalid,
     NameTaken,
+    Exists,
     NameReserved,
     NameOutsideZone,
     KindDiffers,
@@ -36,6 +37,7 @@ impl ErrorCode {
             Self::NotAllowed => "not-allowed",
             Self::Invalid => "invalid",
             Self::NameTaken => "name-taken",
+            Self::Exists => "exists",
             Self::NameReserved => "name-reserved",
             Self::NameOutsideZone => "name-outside-zone",
             Self::KindDiffers => "kind-differs",
@@ -72,6 +74,18 @@ impl From<StoreError> for ControlError {
     }
 }
 
+impl From<SchemaError> for ControlError {
+    fn from(error: SchemaError) -> Self {
+        match error {
+            SchemaError::Store(error) => error.into(),
+            SchemaError::Contended => Self::new(ErrorCode::Unavailable, error),
+            SchemaError::Newer { .. } | SchemaError::Restoring => {
+                Self::new(ErrorCode::NotSupported, error)
+            }
+        }
+    }
+}
+
 impl From<EnvelopeError> for ControlError {
     fn from(error: EnvelopeError) -> Self {
         Self::internal(error)
@@ -88,7 +102,7 @@ impl From<ControlError> for tonic::Status {
                 Code::PermissionDenied
             }
             ErrorCode::Invalid => Code::InvalidArgument,
-            ErrorCode::NameTaken => Code::AlreadyExists,
+            ErrorCode::NameTaken | ErrorCode::Exists => Code::AlreadyExists,
             ErrorCode::KindDiffers | ErrorCode::NotSupported => Code::FailedPrecondition,
             ErrorCode::NotFound => Code::NotFound,
             ErrorCode::TooMany | ErrorCode::NoPortLeft => Code::ResourceExhausted,

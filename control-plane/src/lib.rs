@@ -18,7 +18,10 @@ mod tests;
 
 pub use self::{
     config::Config,
-    core::{Caller, ClaimWish, Core, CreatedKey, IssueWish, Issued, Joined, PreparedAdministrator},
+    core::{
+        AgentWish, Caller, ClaimWish, Core, CreatedKey, IssueWish, Issued, Joined,
+        PreparedAdministrator,
+    },
     dev_ca::{DevCa, DevCaError, IssuedCertificate},
     error::{ControlError, ErrorCode},
     server::{BindError, ControlPlane, Readiness},

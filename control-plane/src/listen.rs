@@ -1,8 +1,8 @@
 //! Takes connections of HTTP/1.1 and h2c, so many and so slow and no more.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -34,6 +34,10 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: out of file descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Where a connection comes from, among the extensions of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerAddress(pub(crate) IpAddr);
+
 /// Serves until `stop` is cancelled and the connections are gone.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -47,8 +51,10 @@ pub(crate) async fn serve(
     );
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match (accepted, places.clone().try_acquire_owned()) {
-            (Ok((stream, _)), Ok(place)) => {
-                let (routes, metrics, stop) = (routes.clone(), metrics.clone(), stop.clone());
+            (Ok((stream, peer)), Ok(place)) => {
+                // Every call of the connection says where it comes from.
+                let routes = routes.clone().layer(Extension(PeerAddress(peer.ip())));
+                let (metrics, stop) = (metrics.clone(), stop.clone());
                 tasks.spawn(async move {
                     connection(stream, routes, &metrics, stop).await;
                     drop(place);

@@ -25,6 +25,16 @@ model::named_bounds! {
         OwnWrites = "own_writes",
         /// Names drawn by chance that were all taken.
         Draws = "draws",
+        /// API keys of an account.
+        ApiKeys = "api_keys",
+        /// Agents of an account.
+        Agents = "agents",
+        /// Records of the audit log, before they are old.
+        AuditRecords = "audit_records",
+        /// Refused calls in a minute that the audit log takes.
+        AuditedRefusals = "audited_refusals",
+        /// Backups and followers of the audit log at a time.
+        LongCalls = "long_calls",
     }
 }
 

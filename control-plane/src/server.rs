@@ -20,6 +20,8 @@ use crate::{Config, ControlError, Core, ErrorCode, api, listen, metrics::Metrics
 
 /// Between two looks at what is due: keys to rotate, revocations to forget.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// Looks between two searches of the audit log for what is old, which read all of it: an hour's.
+const LOOKS_PER_AUDIT: u32 = 60;
 
 /// Between two tries to reach a store that was not there at the start.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -51,7 +53,7 @@ pub struct Readiness(Arc<Core>);
 
 impl Readiness {
     pub fn is_ready(&self) -> bool {
-        self.0.has_keys()
+        self.0.has_begun()
     }
 }
 
@@ -80,7 +82,7 @@ impl ControlPlane {
             config.forward = addresses.iter().map(ToString::to_string).collect();
         }
         let core = Core::new(config, issuer, store, envelope, Metrics::register(registry));
-        match core.rotate_keys(SystemTime::now().into()).await {
+        match core.begin(SystemTime::now().into()).await {
             Err(error) if error.code == ErrorCode::Unavailable => {
                 tracing::warn!(%error, "the control plane starts without its store");
             }
@@ -131,16 +133,17 @@ impl ControlPlane {
 }
 
 async fn keep_house(core: Arc<Core>, stop: CancellationToken) {
-    while !core.has_keys() {
+    while !core.has_begun() {
         if stop.run_until_cancelled(sleep(FIRST_LOOK)).await.is_none() {
             return;
         }
-        if let Err(error) = core.rotate_keys(SystemTime::now().into()).await {
+        if let Err(error) = core.begin(SystemTime::now().into()).await {
             tracing::warn!(%error, "the control plane waits for its store");
         }
     }
     let mut ticks = interval(HOUSEKEEPING);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = 0u32;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let now = SystemTime::now().into();
         if let Err(error) = core.rotate_keys(now).await {
@@ -149,5 +152,11 @@ async fn keep_house(core: Arc<Core>, stop: CancellationToken) {
         if let Err(error) = core.prune_revocations(now).await {
             tracing::warn!(%error, "old revocations cannot be forgotten");
         }
+        if looks.is_multiple_of(LOOKS_PER_AUDIT)
+            && let Err(error) = core.prune_audit(now).await
+        {
+            tracing::warn!(%error, "old audit records cannot be forgotten");
+        }
+        looks = looks.wrapping_add(1);
     }
 }

@@ -360,7 +360,7 @@ async fn wrong_keys_are_all_refused_alike() {
         messages.insert(status.message().to_owned());
     }
     assert_eq!(messages.len(), 1);
-    let bare = v1::ListEndpointsRequest {};
+    let bare = v1::ListEndpointsRequest::default();
     let status = EndpointsClient::new(provider.channel.clone())
         .list(bare)
         .await
@@ -580,4 +580,29 @@ async fn accounts_cannot_make_edges_remember_any_number_of_ids() {
     let refused = tokens.revoke(more(&provider.owner)).await.unwrap_err();
     assert_eq!(reason(&refused), (Code::ResourceExhausted, "too-many"));
     tokens.revoke(more(&provider.admin)).await.unwrap();
+}
+
+#[tokio::test]
+async fn audit_records_are_forgotten_when_they_are_old_or_too_many() {
+    use crate::core::{AUDIT_KEPT, MAX_AUDIT_RECORDS};
+    use store::Transaction;
+    let provider = start().await;
+    let (now, old) = (now(), now().minus(AUDIT_KEPT + Duration::from_secs(60)));
+    let records: Vec<_> = (0..MAX_AUDIT_RECORDS as u64 + 1)
+        .map(|n| layout::audit_record(if n == 0 { old } else { now }, &n.to_be_bytes()))
+        .collect();
+    for part in records.chunks(store::MAX_OPERATIONS) {
+        let transaction = part
+            .iter()
+            .fold(Transaction::new(), |all, key| all.put(key, "{}"));
+        let _ = provider.store.commit(transaction).await.unwrap();
+    }
+    // The provider's own housekeeping may have begun with some of them.
+    provider.core.prune_audit(now).await.unwrap();
+    assert_eq!(provider.core.prune_audit(now).await.unwrap(), 0);
+    let (left, _) = store::entries(&*provider.store, &layout::audit())
+        .await
+        .unwrap();
+    assert_eq!(left.len(), MAX_AUDIT_RECORDS);
+    assert!(left.iter().all(|entry| entry.key != records[0]));
 }

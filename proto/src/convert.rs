@@ -71,7 +71,7 @@ pub fn endpoint_to_proto(endpoint: &Endpoint, placements: &[PlacementFact]) -> v
     }
 }
 
-fn placement_to_proto(placement: &PlacementFact) -> v1::Placement {
+pub fn placement_to_proto(placement: &PlacementFact) -> v1::Placement {
     v1::Placement {
         edge: placement.edge.to_string(),
         session: placement.session.to_string(),

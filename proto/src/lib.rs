@@ -22,8 +22,8 @@ pub mod v1 {
 mod convert;
 
 pub use convert::{
-    ConversionError, endpoint_to_proto, kind_from_proto, kind_to_proto, role_from_proto,
-    role_to_proto, sharing_from_proto,
+    ConversionError, endpoint_to_proto, kind_from_proto, kind_to_proto, placement_to_proto,
+    role_from_proto, role_to_proto, sharing_from_proto,
 };
 
 /// The contracts in their binary form, for gRPC reflection.

@@ -1,11 +1,15 @@
 //! Accounts and their API keys.
 
-use model::Role;
+use model::{AccountId, Role};
 use proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::{Api, now};
-use crate::{core::Account, error::ControlError};
+use super::{Api, count, now};
+use crate::{
+    Caller,
+    core::{Account, Action, ListedKey},
+    error::ControlError,
+};
 
 #[tonic::async_trait]
 impl v1::accounts_server::Accounts for Api {
@@ -27,11 +31,11 @@ impl v1::accounts_server::Accounts for Api {
         &self,
         request: Request<v1::CreateAccountRequest>,
     ) -> Result<Response<v1::Account>, Status> {
-        self.caller(&request).await?.must_be_admin()?;
-        let id = self
-            .core
-            .create_account(&request.get_ref().name, now())
+        let caller = self.caller(&request).await?;
+        let name = &request.get_ref().name;
+        self.noted(&caller, Action::AccountCreate, name, caller.must_be_admin())
             .await?;
+        let id = self.core.add_account(Some(&caller), name, now()).await?;
         Ok(Response::new(self.core.account(&id).await?.into()))
     }
 
@@ -50,6 +54,48 @@ impl v1::accounts_server::Accounts for Api {
         Ok(Response::new(v1::ListAccountsResponse { accounts }))
     }
 
+    async fn get(
+        &self,
+        request: Request<v1::GetAccountRequest>,
+    ) -> Result<Response<v1::Account>, Status> {
+        let caller = self.caller(&request).await?;
+        let account = Self::account_of(&caller, &request.get_ref().account)?;
+        Ok(Response::new(self.core.account(&account).await?.into()))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteAccountRequest>,
+    ) -> Result<Response<v1::DeletedAccount>, Status> {
+        let caller = self.caller(&request).await?;
+        let asked = &request.get_ref().account;
+        self.noted(
+            &caller,
+            Action::AccountDelete,
+            asked,
+            caller.must_be_admin(),
+        )
+        .await?;
+        let account = asked.parse().map_err(ControlError::invalid)?;
+        let deleted = self.core.delete_account(&caller, &account, now()).await?;
+        Ok(Response::new(v1::DeletedAccount {
+            endpoints: count(deleted.endpoints),
+            keys: count(deleted.keys),
+        }))
+    }
+
+    async fn list_api_keys(
+        &self,
+        request: Request<v1::ListApiKeysRequest>,
+    ) -> Result<Response<v1::ListApiKeysResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let account = Self::account_of(&caller, &request.get_ref().account)?;
+        let keys = self.core.api_keys_of(&account).await?;
+        Ok(Response::new(v1::ListApiKeysResponse {
+            keys: keys.into_iter().map(Into::into).collect(),
+        }))
+    }
+
     async fn create_api_key(
         &self,
         request: Request<v1::CreateApiKeyRequest>,
@@ -57,19 +103,13 @@ impl v1::accounts_server::Accounts for Api {
         let caller = self.caller(&request).await?;
         let asked = request.into_inner();
         let account = asked.account.parse().map_err(ControlError::invalid)?;
-        caller.must_own(&account)?;
         let role = proto::role_from_proto(asked.role).map_err(ControlError::invalid)?;
-        match role {
-            Role::Member => {}
-            Role::Admin | Role::Edge => caller.must_be_admin()?,
-            Role::Agent => {
-                let advice = "an agent's credential is bound to endpoints: adit admin agent create";
-                return Err(ControlError::invalid(advice).into());
-            }
-        }
+        let allowed = may_create(&caller, &account, role);
+        self.noted(&caller, Action::ApiKeyCreate, role.as_str(), allowed)
+            .await?;
         let key = self
             .core
-            .create_api_key(&account, &asked.name, role, now())
+            .add_api_key(Some(&caller), &account, &asked.name, role, now())
             .await?;
         Ok(Response::new(v1::CreatedApiKey {
             id: key.id.to_string(),
@@ -87,8 +127,33 @@ impl v1::accounts_server::Accounts for Api {
             .id
             .parse()
             .map_err(ControlError::invalid)?;
-        self.core.revoke_api_key(&caller, &id).await?;
+        let revoked = self.core.revoke_api_key(&caller, &id, now()).await;
+        self.noted(&caller, Action::ApiKeyRevoke, id.as_str(), revoked)
+            .await?;
         Ok(Response::new(v1::RevokeApiKeyResponse {}))
+    }
+}
+
+fn may_create(caller: &Caller, account: &AccountId, role: Role) -> Result<(), ControlError> {
+    caller.must_own(account)?;
+    match role {
+        Role::Member => Ok(()),
+        Role::Admin | Role::Edge => caller.must_be_admin(),
+        Role::Agent => Err(ControlError::invalid(
+            "an agent's credential is bound to endpoints: adit admin agent create",
+        )),
+    }
+}
+
+impl From<ListedKey> for v1::ApiKey {
+    fn from(key: ListedKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            account: key.account.to_string(),
+            name: key.name,
+            role: proto::role_to_proto(key.role).into(),
+            created: key.created.as_secs(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::Api;
+use super::{Api, count};
 use crate::{core::Joined, error::ControlError};
 
 #[tonic::async_trait]
@@ -13,7 +13,9 @@ impl v1::edges_server::Edges for Api {
         request: Request<v1::ListEdgesRequest>,
     ) -> Result<Response<v1::ListEdgesResponse>, Status> {
         self.caller(&request).await?;
+        let sessions = self.core.sessions_by_edge().await?;
         let edges = self.core.edges().await?.into_iter().map(|edge| v1::Edge {
+            sessions: count(sessions.get(&edge.id).copied().unwrap_or(0)),
             id: edge.id.to_string(),
             region: edge.region.to_string(),
             url: edge.url,

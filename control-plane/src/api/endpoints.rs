@@ -1,11 +1,11 @@
 //! Claim, list, release.
 
-use model::EndpointName;
+use model::{EndpointName, Role};
 use proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::{Api, now};
-use crate::{ClaimWish, error::ControlError};
+use crate::{ClaimWish, core::Action, error::ControlError};
 
 #[tonic::async_trait]
 impl v1::endpoints_server::Endpoints for Api {
@@ -25,7 +25,10 @@ impl v1::endpoints_server::Endpoints for Api {
             &self.core.config.zone,
         )?
         .remembered_for(&asked.machine, &asked.target)?;
-        let endpoint = self.core.claim(&caller, &wish, now()).await?;
+        let claimed = self.core.claim(&caller, &wish, now()).await;
+        let endpoint = self
+            .noted(&caller, Action::EndpointClaim, &asked.host, claimed)
+            .await?;
         Ok(Response::new(proto::endpoint_to_proto(&endpoint, &[])))
     }
 
@@ -33,9 +36,16 @@ impl v1::endpoints_server::Endpoints for Api {
         &self,
         request: Request<v1::ListEndpointsRequest>,
     ) -> Result<Response<v1::ListEndpointsResponse>, Status> {
-        let caller = self.caller(&request).await?;
-        let (own, _) = self.core.endpoints_of(&caller.account).await?;
-        let placements = self.core.placements(&caller.account).await?;
+        let caller = self.anyone(&request).await?;
+        let (own, account) = if caller.role == Role::Agent {
+            let own = self.core.endpoints_of_agent(&caller).await?;
+            (own, caller.account)
+        } else {
+            caller.must_be_user()?;
+            let account = Self::account_of(&caller, &request.get_ref().account)?;
+            (self.core.endpoints_of(&account).await?.0, account)
+        };
+        let placements = self.core.placements(&account).await?;
         let bound = |claim| placements.get(claim).map_or(&[][..], Vec::as_slice);
         let endpoints = own
             .iter()
@@ -55,7 +65,14 @@ impl v1::endpoints_server::Endpoints for Api {
             .name
             .parse()
             .map_err(ControlError::invalid)?;
-        self.core.release(&caller, &name, now()).await?;
+        let released = self.core.release(&caller, &name, now()).await;
+        self.noted(
+            &caller,
+            Action::EndpointRelease,
+            &name.to_string(),
+            released,
+        )
+        .await?;
         Ok(Response::new(v1::ReleaseResponse {}))
     }
 }

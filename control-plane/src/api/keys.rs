@@ -4,7 +4,7 @@ use proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::{Api, now};
-use crate::error::ControlError;
+use crate::{core::Action, error::ControlError};
 
 #[tonic::async_trait]
 impl v1::keys_server::Keys for Api {
@@ -20,8 +20,23 @@ impl v1::keys_server::Keys for Api {
         &self,
         request: Request<v1::RotateRequest>,
     ) -> Result<Response<v1::ListKeysResponse>, Status> {
-        self.caller(&request).await?.must_be_admin()?;
-        self.core.add_key(now()).await?;
+        let caller = self.caller(&request).await?;
+        self.noted(&caller, Action::KeyRotate, "", caller.must_be_admin())
+            .await?;
+        self.core.add_key(&caller, now()).await?;
+        Ok(Response::new(self.keys()?))
+    }
+
+    async fn retire(
+        &self,
+        request: Request<v1::RetireRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
+        let caller = self.caller(&request).await?;
+        let id = &request.get_ref().id;
+        self.noted(&caller, Action::KeyRetire, id, caller.must_be_admin())
+            .await?;
+        let kid = id.parse().map_err(ControlError::invalid)?;
+        self.core.retire_key(&caller, &kid, now()).await?;
         Ok(Response::new(self.keys()?))
     }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use model::Revocation;
+use model::{Revocation, Role};
 use proto::v1::{self, revoke_request::What};
 use tonic::{Request, Response, Status};
 
 use super::{Api, now};
-use crate::{IssueWish, Issued, error::ControlError};
+use crate::{IssueWish, Issued, core::Action, error::ControlError};
 
 #[tonic::async_trait]
 impl v1::tokens_server::Tokens for Api {
@@ -15,11 +15,15 @@ impl v1::tokens_server::Tokens for Api {
         &self,
         request: Request<v1::IssueRequest>,
     ) -> Result<Response<v1::IssuedToken>, Status> {
-        let caller = self.caller(&request).await?;
+        let caller = self.anyone(&request).await?;
         let wish = wish(request.get_ref())?;
-        Ok(Response::new(
-            self.core.issue(&caller, &wish, now()).await?.into(),
-        ))
+        let issued = if caller.role == Role::Agent {
+            self.core.issue_to_agent(&caller, &wish, now()).await?
+        } else {
+            caller.must_be_user()?;
+            self.core.issue(&caller, &wish, now()).await?
+        };
+        Ok(Response::new(issued.into()))
     }
 
     async fn refresh(
@@ -44,7 +48,11 @@ impl v1::tokens_server::Tokens for Api {
             .into_inner()
             .what
             .ok_or_else(|| ControlError::invalid("say what is to be revoked"))?;
-        self.core.revoke(&caller, revocation(what)?, now()).await?;
+        let revocation = revocation(what)?;
+        let target = format!("{revocation:?}");
+        let revoked = self.core.revoke(&caller, revocation, now()).await;
+        self.noted(&caller, Action::TokenRevoke, &target, revoked)
+            .await?;
         Ok(Response::new(v1::RevokeResponse {}))
     }
 }

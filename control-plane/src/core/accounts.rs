@@ -4,20 +4,29 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use model::{AccountId, ApiKeyId, Role, UnixTime};
+use model::{AccountId, AgentName, ApiKeyId, Role, UnixTime};
 use rand::RngCore;
 use serde::{Deserialize, Deserializer, Serialize};
 use store::{Commit, Transaction, Value, layout};
 use zeroize::Zeroizing;
 
-use super::{Caller, Core, random_id};
-use crate::error::{ControlError, ErrorCode};
+use super::{
+    Caller, Core,
+    audit::{Action, Deed},
+    random_id,
+};
+use crate::{
+    error::{ControlError, ErrorCode},
+    metrics::Hit,
+};
 
 /// Begins every API key, so that scanners of leaked secrets can find them.
 const KEY_PREFIX: &str = "adit";
 /// Octets of the secret half: more than anyone can guess.
 const SECRET_LEN: usize = 32;
 const MAX_NAME: usize = 100;
+/// API keys of one account, without those of its agents; a list of them fits one answer.
+const MAX_API_KEYS: usize = 1000;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
@@ -27,17 +36,32 @@ pub(crate) struct Account {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ApiKeyRecord {
-    id: ApiKeyId,
-    account: AccountId,
-    name: String,
+pub(super) struct ApiKeyRecord {
+    pub(super) id: ApiKeyId,
+    pub(super) account: AccountId,
+    pub(super) name: String,
     /// Records from before there were roles say `admin` with true or false.
     #[serde(alias = "admin", deserialize_with = "role_of")]
-    role: Role,
-    created: UnixTime,
+    pub(super) role: Role,
+    /// Which agent's credential it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) agent: Option<AgentName>,
+    pub(super) created: UnixTime,
     /// SHA-256 of the secret, in base64url. The secret has 256 random bits, so nothing slower is needed.
-    hash: String,
+    pub(super) hash: String,
 }
+
+/// What may be shown of an API key.
+pub(crate) struct ListedKey {
+    pub(crate) id: ApiKeyId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) created: UnixTime,
+}
+
+/// The secret half of a key that is being made.
+pub(super) struct NewSecret(Zeroizing<String>);
 
 /// An API key in the only moment in which it is known.
 pub struct CreatedKey {
@@ -78,11 +102,11 @@ impl Core {
             name: checked_name(name)?,
             created: now,
         };
-        let (record, secret) = new_key(&account.id, name, Role::Admin, now)?;
+        let (record, key) = new_key(&account.id, name, Role::Admin, now)?;
         Ok(PreparedAdministrator {
             account,
             record,
-            secret,
+            secret: key.secret,
         })
     }
 
@@ -95,19 +119,36 @@ impl Core {
             account, record, ..
         } = prepared;
         let marker = layout::administrator();
-        let transaction = Transaction::new()
+        let change = Transaction::new()
             .if_absent(marker.clone())
             .put(marker, Value::json(&account.id)?)
             .put(layout::account(&account.id), Value::json(&account)?)
             .put(layout::api_key(&record.id), Value::json(&record)?);
-        Ok(matches!(
-            self.store.commit(transaction).await?,
-            Commit::Done(_)
-        ))
+        let deed = Deed {
+            by: None,
+            action: Action::AccountCreate,
+            account: Some(&account.id),
+            target: &account.id,
+        };
+        let committed = self
+            .store
+            .commit(deed.written(change, account.created)?)
+            .await?;
+        Ok(matches!(committed, Commit::Done(_)))
     }
 
+    /// For the provider itself, at its first start.
     pub async fn create_account(
         &self,
+        name: &str,
+        now: UnixTime,
+    ) -> Result<AccountId, ControlError> {
+        self.add_account(None, name, now).await
+    }
+
+    pub(crate) async fn add_account(
+        &self,
+        by: Option<&Caller>,
         name: &str,
         now: UnixTime,
     ) -> Result<AccountId, ControlError> {
@@ -117,10 +158,16 @@ impl Core {
             created: now,
         };
         let key = layout::account(&account.id);
-        let transaction = Transaction::new()
+        let change = Transaction::new()
             .if_absent(key.clone())
             .put(key, Value::json(&account)?);
-        match self.store.commit(transaction).await? {
+        let deed = Deed {
+            by,
+            action: Action::AccountCreate,
+            account: Some(&account.id),
+            target: &account.id,
+        };
+        match self.store.commit(deed.written(change, now)?).await? {
             Commit::Done(_) => Ok(account.id),
             Commit::Conflict => Err(ControlError::internal("a random id came twice")),
         }
@@ -151,6 +198,7 @@ impl Core {
         found.map(|(account, _)| account).ok_or_else(missing)
     }
 
+    /// For the provider itself, at its first start.
     pub async fn create_api_key(
         &self,
         account: &AccountId,
@@ -158,16 +206,34 @@ impl Core {
         role: Role,
         now: UnixTime,
     ) -> Result<CreatedKey, ControlError> {
+        self.add_api_key(None, account, name, role, now).await
+    }
+
+    pub(crate) async fn add_api_key(
+        &self,
+        by: Option<&Caller>,
+        account: &AccountId,
+        name: &str,
+        role: Role,
+        now: UnixTime,
+    ) -> Result<CreatedKey, ControlError> {
         self.account(account).await?;
-        let (record, secret) = new_key(account, name, role, now)?;
+        self.must_have_room_for_keys(account).await?;
+        let (record, created) = new_key(account, name, role, now)?;
         let id = record.id.clone();
         let key = layout::api_key(&id);
-        let transaction = Transaction::new()
+        let change = Transaction::new()
             .if_absent(key.clone())
             .if_present(layout::account(account))
             .put(key, Value::json(&record)?);
-        match self.store.commit(transaction).await? {
-            Commit::Done(_) => Ok(CreatedKey { id, secret }),
+        let deed = Deed {
+            by,
+            action: Action::ApiKeyCreate,
+            account: Some(account),
+            target: &format!("{id} ({role})"),
+        };
+        match self.store.commit(deed.written(change, now)?).await? {
+            Commit::Done(_) => Ok(created),
             Commit::Conflict => Err(ControlError::new(
                 ErrorCode::NotFound,
                 "the account is gone",
@@ -175,14 +241,54 @@ impl Core {
         }
     }
 
-    pub async fn revoke_api_key(&self, caller: &Caller, id: &ApiKeyId) -> Result<(), ControlError> {
+    async fn must_have_room_for_keys(&self, account: &AccountId) -> Result<(), ControlError> {
+        if self.api_keys_of(account).await?.len() < MAX_API_KEYS {
+            return Ok(());
+        }
+        self.metrics.hit(Hit::ApiKeys);
+        Err(ControlError::new(
+            ErrorCode::TooMany,
+            "an account has at most 1000 API keys: revoke one",
+        ))
+    }
+
+    /// The account's API keys, without those of its agents.
+    pub(crate) async fn api_keys_of(
+        &self,
+        account: &AccountId,
+    ) -> Result<Vec<ListedKey>, ControlError> {
+        let (records, _) = store::list::<ApiKeyRecord>(&*self.store, &layout::api_keys()).await?;
+        let own = records
+            .into_iter()
+            .map(|(_, record)| record)
+            .filter(|record| record.account == *account && record.role != Role::Agent);
+        Ok(own.map(Into::into).collect())
+    }
+
+    pub async fn revoke_api_key(
+        &self,
+        caller: &Caller,
+        id: &ApiKeyId,
+        now: UnixTime,
+    ) -> Result<(), ControlError> {
         let key = layout::api_key(id);
         let found: Option<(ApiKeyRecord, _)> = store::get(&*self.store, &key).await?;
         let (record, _) = found.ok_or_else(|| {
             ControlError::new(ErrorCode::NotFound, format!("there is no API key {id}"))
         })?;
         caller.must_own(&record.account)?;
-        let _ = self.store.commit(Transaction::new().delete(key)).await?;
+        if let Some(name) = &record.agent {
+            return self.revoke_agent(caller, &record.account, name, now).await;
+        }
+        let deed = Deed {
+            by: Some(caller),
+            action: Action::ApiKeyRevoke,
+            account: Some(&record.account),
+            target: id,
+        };
+        let change = Transaction::new().if_present(key.clone()).delete(key);
+        // A conflict says that somebody else revoked it meanwhile.
+        let _ = self.store.commit(deed.written(change, now)?).await?;
         Ok(())
     }
 
@@ -207,6 +313,8 @@ impl Core {
                 account: record.account,
                 key: record.id,
                 role: record.role,
+                agent: record.agent,
+                from: None,
             }),
             _ => Err(refused()),
         }
@@ -219,24 +327,57 @@ fn new_key(
     name: &str,
     role: Role,
     now: UnixTime,
-) -> Result<(ApiKeyRecord, Zeroizing<String>), ControlError> {
+) -> Result<(ApiKeyRecord, CreatedKey), ControlError> {
     let id = ApiKeyId::from_random(random_id());
-    let mut bytes = Zeroizing::new([0; SECRET_LEN]);
-    rand::rng().fill_bytes(&mut *bytes);
-    let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes));
+    let secret = NewSecret::draw();
     let record = ApiKeyRecord {
         id: id.clone(),
         account: account.clone(),
         name: checked_name(name)?,
         role,
+        agent: None,
         created: now,
-        hash: hash(&secret),
+        hash: secret.hash(),
     };
-    // The id itself begins with "key_"; the whole reads adit_key_<random>_<secret>.
-    Ok((
-        record,
-        Zeroizing::new(format!("{KEY_PREFIX}_{id}_{}", *secret)),
-    ))
+    Ok((record, secret.into_key(id)))
+}
+
+impl NewSecret {
+    pub(super) fn draw() -> Self {
+        let mut bytes = Zeroizing::new([0; SECRET_LEN]);
+        rand::rng().fill_bytes(&mut *bytes);
+        Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes)))
+    }
+
+    pub(super) fn hash(&self) -> String {
+        hash(&self.0)
+    }
+
+    /// The id itself begins with its kind; the whole reads adit_key_<random>_<secret>, or adit_agt_ for an agent.
+    pub(super) fn into_key(self, id: ApiKeyId) -> CreatedKey {
+        let secret = Zeroizing::new(format!("{KEY_PREFIX}_{id}_{}", *self.0));
+        CreatedKey { id, secret }
+    }
+}
+
+impl From<ApiKeyRecord> for ListedKey {
+    fn from(record: ApiKeyRecord) -> Self {
+        let ApiKeyRecord {
+            id,
+            account,
+            name,
+            role,
+            created,
+            ..
+        } = record;
+        Self {
+            id,
+            account,
+            name,
+            role,
+            created,
+        }
+    }
 }
 
 /// The id and the secret of `adit_<id>_<secret>`. The secret is base64url and may hold `_`; the id has a known form.

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AccountId, ClaimId, Endpoint, EndpointName, HostPattern, PlacementFact, Revision, Revocation,
-    RevocationFact, UnixTime,
+    AccountId, ClaimId, EdgeId, Endpoint, EndpointName, HostPattern, PlacementFact, Revision,
+    Revocation, RevocationFact, UnixTime,
 };
 use store::{Commit, Key, Transaction, Value, layout};
 
-use super::{COMMIT_TRIES, Caller, ClaimWish, Core, names, random_id};
+use super::{
+    COMMIT_TRIES, Caller, ClaimWish, Core,
+    audit::{Action, Deed},
+    facts::Facts,
+    names, random_id,
+};
 use crate::{
     error::{ControlError, ErrorCode},
     metrics::Hit,
@@ -203,7 +208,13 @@ impl Core {
         for _ in 0..COMMIT_TRIES {
             let endpoint = new_endpoint(caller, wish, name, now);
             let transaction = room.take(claiming(&endpoint, memory)?)?;
-            if let Commit::Done(_) = self.store.commit(transaction).await? {
+            let deed = Deed {
+                by: Some(caller),
+                action: Action::EndpointClaim,
+                account: Some(&caller.account),
+                target: name,
+            };
+            if let Commit::Done(_) = self.store.commit(deed.written(transaction, now)?).await? {
                 self.metrics.claims.inc();
                 return Ok(Some(endpoint));
             }
@@ -236,6 +247,11 @@ impl Core {
         .await
     }
 
+    /// How many sessions have endpoints placed at each edge.
+    pub(crate) async fn sessions_by_edge(&self) -> Result<BTreeMap<EdgeId, usize>, ControlError> {
+        self.look(Facts::sessions_by_edge).await
+    }
+
     /// Deletes the endpoint and refuses its tokens, in one commit.
     pub async fn release(
         &self,
@@ -265,7 +281,13 @@ impl Core {
                 .put(layout::revocation(&fact.revoked), Value::json(&fact)?);
             let room = self.room(&endpoint.account).await?;
             let transaction = room.give_back(transaction)?;
-            if let Commit::Done(_) = self.store.commit(transaction).await? {
+            let deed = Deed {
+                by: Some(caller),
+                action: Action::EndpointRelease,
+                account: Some(&endpoint.account),
+                target: name,
+            };
+            if let Commit::Done(_) = self.store.commit(deed.written(transaction, now)?).await? {
                 return Ok(());
             }
         }
@@ -279,7 +301,9 @@ impl Core {
 
 fn claiming(endpoint: &Endpoint, memory: Option<&Memory>) -> Result<Transaction, ControlError> {
     let key = layout::endpoint(&endpoint.name);
+    // An account that is being deleted claims nothing any more.
     let transaction = Transaction::new()
+        .if_present(layout::account(&endpoint.account))
         .if_absent(key.clone())
         .put(key, Value::json(endpoint)?);
     let Some(Memory { key, seen }) = memory else {

@@ -64,6 +64,14 @@ impl Facts {
         keys.filter_map(|key| self.placements.get(key))
     }
 
+    pub(crate) fn sessions_by_edge(&self) -> BTreeMap<EdgeId, usize> {
+        let mut by_edge = BTreeMap::new();
+        for (edge, _) in self.placements.keys() {
+            *by_edge.entry(edge.clone()).or_default() += 1;
+        }
+        by_edge
+    }
+
     pub(crate) const fn revocations(&self) -> &Revocations {
         &self.revocations
     }

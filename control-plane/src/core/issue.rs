@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use model::{
-    AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, TokenId, UnixTime,
+    AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, Revision, TokenId,
+    UnixTime,
 };
 use token::{Claims, Expect, Token};
 
@@ -41,11 +42,67 @@ impl Core {
         wish: &IssueWish,
         now: UnixTime,
     ) -> Result<Issued, ControlError> {
+        let (own, revision) = self.endpoints_with(&caller.account, &wish.claims).await?;
+        self.issue_for(
+            caller,
+            wish,
+            GrantId::from_random(random_id()),
+            (own, revision),
+            now,
+        )
+        .await
+    }
+
+    /// For an agent's credential: of what it is bound to, all of one grant, and of nothing else.
+    pub(crate) async fn issue_to_agent(
+        &self,
+        caller: &Caller,
+        wish: &IssueWish,
+        now: UnixTime,
+    ) -> Result<Issued, ControlError> {
+        let record = self.agent_of(caller).await?;
+        let (own, revision) = self.endpoints_with(&caller.account, &wish.claims).await?;
+        let (bound, other): (Vec<_>, Vec<_>) = own
+            .into_iter()
+            .partition(|endpoint| record.covers(&endpoint.name));
+        if let Some(endpoint) = other
+            .iter()
+            .find(|endpoint| wish.claims.contains(&endpoint.claim))
+        {
+            return Err(ControlError::new(
+                ErrorCode::NotAllowed,
+                format!("this agent's credential is not bound to {}", endpoint.name),
+            ));
+        }
+        let mut wish = wish.clone();
+        // It speaks for itself only.
+        wish.agent = None;
+        if wish.claims.is_empty() {
+            wish.claims = bound
+                .iter()
+                .map(|endpoint| endpoint.claim.clone())
+                .collect();
+        }
+        let issued = self
+            .issue_for(caller, &wish, record.grant, (bound, revision), now)
+            .await?;
+        self.note_use(&caller.account, &record.name, now).await;
+        Ok(issued)
+    }
+
+    /// `own` is what may be granted, as it was at a revision.
+    async fn issue_for(
+        &self,
+        caller: &Caller,
+        wish: &IssueWish,
+        grant_id: GrantId,
+        (own, revision): (Vec<Endpoint>, Revision),
+        now: UnixTime,
+    ) -> Result<Issued, ControlError> {
         if wish.claims.is_empty() {
             return Err(ControlError::invalid("a token is for at least one claim"));
         }
         let issued = self.moment_after_revocations(&caller.account, now).await?;
-        let (own, revision) = self.endpoints_with(&caller.account, &wish.claims).await?;
         let granted: Result<Vec<_>, _> = wish
             .claims
             .iter()
@@ -68,7 +125,7 @@ impl Core {
             account: caller.account.clone(),
             client: CLIENT.to_owned(),
             id: TokenId::from_random(random_id()),
-            grant_id: GrantId::from_random(random_id()),
+            grant_id,
             grant: Grant {
                 endpoints: granted?,
                 ..Grant::default()

@@ -10,8 +10,15 @@ use token::{KeyRecord, KeySet, SIGNING_PERIOD, SigningKey, Step};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{COMMIT_TRIES, Core, random_id};
-use crate::error::{ControlError, ErrorCode};
+use super::{
+    COMMIT_TRIES, Caller, Core,
+    audit::{Action, Deed},
+    random_id,
+};
+use crate::{
+    error::{ControlError, ErrorCode},
+    metrics::Hit,
+};
 
 /// The keys as last read from the store.
 #[derive(Debug, Default)]
@@ -29,6 +36,10 @@ struct StoredKey {
 impl KeyRing {
     pub(crate) fn records(&self) -> Vec<KeyRecord> {
         self.keys.iter().map(|(record, _)| record.clone()).collect()
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(KeyRecord, SigningKey)> {
@@ -59,25 +70,64 @@ impl Core {
     /// Does what the plan says is due, and reads the keys anew.
     pub(crate) async fn rotate_keys(&self, now: UnixTime) -> Result<(), ControlError> {
         let ttl = self.config.token_ttl;
-        self.change_keys(now, |records| token::plan(records, ttl, now))
+        let deed = Deed {
+            by: None,
+            action: Action::KeyRotate,
+            account: None,
+            target: &"the signing keys, as it is time",
+        };
+        self.change_keys(&deed, now, |records| token::plan(records, ttl, now))
             .await
     }
 
     /// Publishes a new key now, to sign after the overlap.
-    pub(crate) async fn add_key(&self, now: UnixTime) -> Result<(), ControlError> {
+    pub(crate) async fn add_key(&self, caller: &Caller, now: UnixTime) -> Result<(), ControlError> {
         let signs_from = now.plus(token::OVERLAP);
         let signs_until = signs_from.plus(SIGNING_PERIOD);
         let publish = Step::Publish {
             signs_from,
             signs_until,
         };
-        self.change_keys(now, |_| vec![publish.clone()]).await
+        let deed = Deed {
+            by: Some(caller),
+            action: Action::KeyRotate,
+            account: None,
+            target: &"a new signing key",
+        };
+        self.change_keys(&deed, now, |_| vec![publish.clone()])
+            .await
+    }
+
+    /// Takes a key that leaked out of use at once. What it signed opens nothing from now on, and if no other key signs now,
+    /// a new one does, which edges that watch know before they meet its first token.
+    pub(crate) async fn retire_key(
+        &self,
+        caller: &Caller,
+        kid: &KeyId,
+        now: UnixTime,
+    ) -> Result<(), ControlError> {
+        self.load_keys().await?;
+        if self.keys.load().public().get(kid).is_none() {
+            return Err(ControlError::new(
+                ErrorCode::NotFound,
+                format!("there is no signing key {kid}"),
+            ));
+        }
+        let deed = Deed {
+            by: Some(caller),
+            action: Action::KeyRetire,
+            account: None,
+            target: kid,
+        };
+        self.change_keys(&deed, now, |records| retire(records, kid, now))
+            .await
     }
 
     /// Plans with the keys as they are and makes the change only if they still are: of several control planes one publishes
     /// the next key, and the others plan anew with it.
     async fn change_keys(
         &self,
+        deed: &Deed<'_>,
         now: UnixTime,
         plan: impl Fn(&[KeyRecord]) -> Vec<Step>,
     ) -> Result<(), ControlError> {
@@ -89,7 +139,7 @@ impl Core {
             if steps.is_empty() {
                 return Ok(());
             }
-            let transaction = self.change(guard, &steps, now)?;
+            let transaction = deed.written(self.change(guard, &steps, now)?, now)?;
             if let Commit::Done(_) = self.store.commit(transaction).await? {
                 for step in &steps {
                     tracing::info!(?step, "changed the signing keys");
@@ -97,6 +147,7 @@ impl Core {
                 return self.load_keys().await;
             }
         }
+        self.metrics.hit(Hit::CommitTries);
         Err(ControlError::new(
             ErrorCode::Unavailable,
             "others change the signing keys all the time",
@@ -187,10 +238,6 @@ impl Core {
         }
     }
 
-    pub(crate) fn has_keys(&self) -> bool {
-        !self.keys.load().keys.is_empty()
-    }
-
     async fn load_keys(&self) -> Result<(), ControlError> {
         let _alone = self.loading.lock().await;
         let (entries, _) = store::entries(&*self.store, &layout::signing_keys()).await?;
@@ -211,6 +258,22 @@ impl Core {
         self.keys.store(Arc::new(KeyRing { keys }));
         Ok(())
     }
+}
+
+/// The steps that take `kid` out of use; none when that has been done.
+fn retire(records: &[KeyRecord], kid: &KeyId, now: UnixTime) -> Vec<Step> {
+    if !records.iter().any(|record| record.kid == *kid) {
+        return Vec::new();
+    }
+    let signs = |record: &KeyRecord| record.kid != *kid && record.signs_from <= now;
+    let publish = Step::Publish {
+        signs_from: now,
+        signs_until: now.plus(SIGNING_PERIOD),
+    };
+    let in_its_place = (!records.iter().any(signs)).then_some(publish);
+    std::iter::once(Step::Retire(kid.clone()))
+        .chain(in_its_place)
+        .collect()
 }
 
 /// How often the keys were changed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{AccountId, ClaimId, Endpoint, Revision};
+use model::{AccountId, ClaimId, Endpoint, EndpointName, Revision};
 use store::layout;
 
 use super::{Core, facts::Facts};
@@ -53,6 +53,25 @@ impl Core {
             return Ok(found);
         }
         self.look_in_store(|facts| own(facts, account)).await
+    }
+
+    /// A name among these that is not the account's; another process may have claimed one of them just now.
+    pub(crate) async fn foreign_among(
+        &self,
+        account: &AccountId,
+        names: &[EndpointName],
+    ) -> Result<Option<EndpointName>, ControlError> {
+        let foreign = |facts: &Facts| {
+            let is_own = |name: &&EndpointName| {
+                let mut own = facts.endpoints_of(account);
+                own.any(|known| known.endpoint.name == **name)
+            };
+            names.iter().find(|name| !is_own(name)).cloned()
+        };
+        match self.look(foreign).await? {
+            None => Ok(None),
+            Some(_) => self.look_in_store(foreign).await,
+        }
     }
 
     /// Whose claim this is.

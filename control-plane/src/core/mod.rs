@@ -1,7 +1,10 @@
 //! What the control plane decides. Every method takes `now`; what it needs of chance it draws from the system.
 
 mod accounts;
+mod agents;
+mod audit;
 mod claims;
+mod delete;
 mod facts;
 mod issue;
 mod join;
@@ -13,21 +16,35 @@ mod revoke;
 mod room;
 mod wish;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use arc_swap::ArcSwap;
-use model::{AccountId, ApiKeyId, Revision, Role};
+use model::{AccountId, AgentName, ApiKeyId, Revision, Role, UnixTime};
 use rand::RngCore;
-use store::{Envelope, Replica, SharedStore, layout};
+use store::{Envelope, Replica, SharedStore, layout, schema};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::accounts::Account;
+#[cfg(test)]
+pub(crate) use self::audit::{AUDIT_KEPT, MAX_AUDIT_RECORDS};
 pub(crate) use self::keys::KeyRing;
 #[cfg(test)]
 pub(crate) use self::revoke::MAX_REVOKED_IDS;
+pub(crate) use self::{
+    accounts::{Account, ListedKey},
+    agents::ListedAgent,
+    audit::{Action, AuditRecord, AuditScope, Deed, seen_by},
+};
 pub use self::{
     accounts::{CreatedKey, PreparedAdministrator},
+    agents::AgentWish,
     issue::{IssueWish, Issued},
     join::Joined,
     wish::ClaimWish,
@@ -50,6 +67,9 @@ pub struct Core {
     pub(crate) keys: ArcSwap<KeyRing>,
     /// Held from reading the keys to showing them, so that a slow reader never puts older keys over newer ones.
     loading: tokio::sync::Mutex<()>,
+    refusals: audit::Refusals,
+    /// Whether the version of the store is one that this program knows.
+    is_known: AtomicBool,
     /// What stands under `public/`, watched.
     facts: Arc<Replica<facts::Facts>>,
     /// The last change that this process made there.
@@ -62,6 +82,10 @@ pub struct Caller {
     pub account: AccountId,
     pub key: ApiKeyId,
     pub role: Role,
+    /// Which agent it is, if it is one.
+    pub agent: Option<AgentName>,
+    /// Where the call comes from, for the audit log.
+    pub from: Option<IpAddr>,
 }
 
 impl Core {
@@ -88,9 +112,23 @@ impl Core {
             metrics,
             keys,
             loading: tokio::sync::Mutex::default(),
+            refusals: audit::Refusals::default(),
+            is_known: AtomicBool::new(false),
             facts,
             written,
         })
+    }
+
+    /// Makes the store ready for this program, and the first signing key if there is none.
+    pub(crate) async fn begin(&self, now: UnixTime) -> Result<(), ControlError> {
+        schema::prepare(&*self.store).await?;
+        self.is_known.store(true, Relaxed);
+        self.rotate_keys(now).await
+    }
+
+    /// Whether the store was there once, in a version that this program knows, and a signing key is.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.is_known.load(Relaxed) && !self.keys.load().is_empty()
     }
 
     pub fn issuer(&self) -> &str {

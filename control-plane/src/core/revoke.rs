@@ -6,7 +6,10 @@ use model::{AccountId, Revocation, RevocationFact, UnixTime};
 use store::{Commit, Transaction, Value, layout};
 use token::LEEWAY;
 
-use super::{Caller, Core};
+use super::{
+    Caller, Core,
+    audit::{Action, Deed},
+};
 use crate::{
     error::{ControlError, ErrorCode},
     metrics::Hit,
@@ -32,22 +35,24 @@ impl Core {
         revoked: Revocation,
         now: UnixTime,
     ) -> Result<(), ControlError> {
-        let at = match &revoked {
+        let (at, account) = match &revoked {
             // An id is never given again, so a moment that is surely after the issue does.
             Revocation::Token(_) | Revocation::Grant(_) => {
                 self.must_have_room_for_ids(caller).await?;
-                now.plus(LEEWAY)
+                (now.plus(LEEWAY), caller.account.clone())
             }
             Revocation::Account(account) => {
                 caller.must_own(account)?;
-                self.moment_after_revocations(account, now).await?
+                let at = self.moment_after_revocations(account, now).await?;
+                (at, account.clone())
             }
             Revocation::Claim(claim) => {
                 let missing =
                     || ControlError::new(ErrorCode::NotFound, format!("there is no claim {claim}"));
                 let account = self.account_with(claim).await?.ok_or_else(missing)?;
                 caller.must_own(&account)?;
-                self.moment_after_revocations(&account, now).await?
+                let at = self.moment_after_revocations(&account, now).await?;
+                (at, account)
             }
         };
         let fact = RevocationFact {
@@ -55,16 +60,21 @@ impl Core {
             at,
             until: self.revocation_until(at),
         };
-        let _ = self
-            .store
-            .commit(Transaction::new().put(layout::revocation(&fact.revoked), Value::json(&fact)?))
-            .await?;
+        let key = layout::revocation(&fact.revoked);
+        let deed = Deed {
+            by: Some(caller),
+            action: Action::TokenRevoke,
+            account: Some(&account),
+            target: &target(&fact.revoked),
+        };
+        let change = Transaction::new().put(key, Value::json(&fact)?);
+        let _ = self.store.commit(deed.written(change, now)?).await?;
         self.metrics.revocations.inc();
         Ok(())
     }
 
     /// Nobody can tell whether an id was ever given out, so accounts could make edges remember any number of them.
-    async fn must_have_room_for_ids(&self, caller: &Caller) -> Result<(), ControlError> {
+    pub(super) async fn must_have_room_for_ids(&self, caller: &Caller) -> Result<(), ControlError> {
         if caller.is_admin() {
             return Ok(());
         }
@@ -122,5 +132,15 @@ impl Core {
             }
         }
         Ok(forgotten)
+    }
+}
+
+/// As the audit log calls it.
+fn target(revoked: &Revocation) -> String {
+    match revoked {
+        Revocation::Token(id) => format!("token {id}"),
+        Revocation::Grant(id) => format!("grant {id}"),
+        Revocation::Claim(id) => format!("claim {id}"),
+        Revocation::Account(id) => format!("account {id}"),
     }
 }

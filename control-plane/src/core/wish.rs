@@ -157,6 +157,8 @@ mod tests {
             account: "acc_1".parse().unwrap(),
             key: "key_1".parse().unwrap(),
             role: if admin { Role::Admin } else { Role::Member },
+            agent: None,
+            from: None,
         };
         ClaimWish::parse(kind, host, port, Sharing::Exclusive, &config().zone)
             .and_then(|wish| wish.check(&caller, &config()))

@@ -16,7 +16,7 @@ async fn without_a_good_key_nothing_is_told() {
     let one = provider.account("one", false).await;
     let mut endpoints = EndpointsClient::new(provider.channel.clone());
     let absent = endpoints
-        .list(Request::new(v1::ListEndpointsRequest {}))
+        .list(Request::new(v1::ListEndpointsRequest::default()))
         .await
         .unwrap_err();
     assert_eq!(
@@ -34,7 +34,7 @@ async fn without_a_good_key_nothing_is_told() {
         &"x".repeat(4000),
     ] {
         let refused = endpoints
-            .list(with_key(bad, v1::ListEndpointsRequest {}))
+            .list(with_key(bad, v1::ListEndpointsRequest::default()))
             .await
             .unwrap_err();
         assert_eq!(refused.code(), Code::Unauthenticated, "{bad}");

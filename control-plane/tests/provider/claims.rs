@@ -234,7 +234,7 @@ async fn a_list_holds_ones_own_endpoints_only() {
     );
     provider.claim(&one, http("a")).await.unwrap();
     provider.claim(&two, http("b")).await.unwrap();
-    let request = one.sign(v1::ListEndpointsRequest {});
+    let request = one.sign(v1::ListEndpointsRequest::default());
     let listed = EndpointsClient::new(provider.channel.clone())
         .list(request)
         .await

@@ -24,7 +24,7 @@ pub(crate) struct Provider {
 }
 
 /// An account with the text of one of its API keys.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: AccountId,
     pub(crate) key: String,
@@ -32,11 +32,15 @@ pub(crate) struct Account {
 
 impl Provider {
     pub(crate) async fn start() -> Self {
-        let store: SharedStore = Arc::new(Embedded::in_memory().unwrap());
-        let kek = KeyEncryptionKey::from_env(&STANDARD.encode([7; 32])).unwrap();
-        let envelope = Arc::new(Envelope::new(kek, Vec::new()));
+        Self::over(Arc::new(Embedded::in_memory().unwrap()), None).await
+    }
+
+    /// Over a store that may have something in it.
+    pub(crate) async fn over(store: SharedStore, issuer: Option<String>) -> Self {
         let mut registry = Registry::default();
-        let plane = ControlPlane::bind(config(), store.clone(), envelope, &mut registry)
+        let config = Config { issuer, ..config() };
+        let envelope = Arc::new(envelope());
+        let plane = ControlPlane::bind(config, store.clone(), envelope, &mut registry)
             .await
             .unwrap();
         let (core, addr) = (plane.core(), plane.addresses()[0]);
@@ -153,6 +157,11 @@ pub(crate) fn code(status: &Status) -> &str {
 
 pub(crate) fn now() -> UnixTime {
     std::time::SystemTime::now().into()
+}
+
+pub(crate) fn envelope() -> Envelope {
+    let kek = KeyEncryptionKey::from_env(&STANDARD.encode([7; 32])).unwrap();
+    Envelope::new(kek, Vec::new())
 }
 
 pub(crate) fn config() -> Config {

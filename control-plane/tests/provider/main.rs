@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod accounts;
+mod agents;
+mod audit;
 mod claims;
 mod equals;
 mod harness;
 mod surface;
 mod tokens;
+mod upkeep;

@@ -155,7 +155,7 @@ async fn a_request_that_is_too_large_is_refused_and_the_process_lives() {
     assert_eq!(refused.code(), Code::OutOfRange);
     let mut endpoints = EndpointsClient::new(provider.channel.clone());
     endpoints
-        .list(one.sign(v1::ListEndpointsRequest {}))
+        .list(one.sign(v1::ListEndpointsRequest::default()))
         .await
         .unwrap();
 }

@@ -33,7 +33,11 @@ async fn revoke(provider: &Provider, who: &Account, what: What) -> Result<(), St
 }
 
 /// As an edge does: keys and revocations from the store, and nobody asked.
-async fn verify(provider: &Provider, token: &str, now: UnixTime) -> Result<Claims, String> {
+pub(crate) async fn verify(
+    provider: &Provider,
+    token: &str,
+    now: UnixTime,
+) -> Result<Claims, String> {
     let (keys, _) = store::list::<PublicKey>(&*provider.store, &layout::jwks())
         .await
         .unwrap();
