@@ -20,6 +20,8 @@ use crate::{
 pub(crate) const FILE: &str = "credentials.json";
 /// The same for the administrator of a provider, in the data directory of its process.
 pub(crate) const ADMIN_FILE: &str = "admin-credential.json";
+/// How an agent's credential begins.
+const AGENT_PREFIX: &str = "adit_agt_";
 /// A token is below 8 KiB and a credentials file below 64 KiB; more than this is not what the user meant to give.
 const MAX_FILE: u64 = 256 * 1024;
 
@@ -27,6 +29,8 @@ const MAX_FILE: u64 = 256 * 1024;
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Credentials {
     pub(crate) server: String,
+    /// An API key, or the credential of an agent.
+    #[serde(alias = "credential")]
     pub(crate) api_key: Zeroizing<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<String>,
@@ -76,6 +80,11 @@ impl Access {
 }
 
 impl Credentials {
+    /// An agent's credential gets tokens for what it is bound to, and claims nothing.
+    pub(crate) fn is_agent(&self) -> bool {
+        self.api_key.starts_with(AGENT_PREFIX)
+    }
+
     pub(crate) fn save(&self, dir: &Path) -> Result<(), Failure> {
         places::make_private_dir(dir)?;
         self.save_as(&dir.join(FILE))
@@ -115,6 +124,9 @@ pub(crate) fn find(args: &ProviderArgs) -> Result<Access, Failure> {
     let kept = kept_credentials(args)?;
     if let Some(token) = given_token(args)? {
         return with_token(token, args, ca, kept);
+    }
+    if let Some(text) = given_credential(args)? {
+        return with_credential(&text, args, ca, kept);
     }
     let wanted = args.server.as_deref();
     let found = kept
@@ -157,6 +169,50 @@ fn with_token(
         token,
         ca: ca.or(known_ca),
     })
+}
+
+/// A file that `adit admin agent create --json` wrote says where the provider is; a credential alone needs to be told.
+fn with_credential(
+    text: &str,
+    args: &ProviderArgs,
+    ca: Option<String>,
+    kept: Vec<Credentials>,
+) -> Result<Access, Failure> {
+    let text = text.trim();
+    let mut credentials = if text.starts_with('{') {
+        serde_json::from_str::<Credentials>(text)
+            .or_fail(Exit::Usage, "the credential file is not valid")?
+    } else {
+        let known = kept.into_iter().find(|kept| {
+            args.server
+                .as_deref()
+                .is_none_or(|server| same_server(server, &kept.server))
+        });
+        let (server, ca) = known.map_or((None, None), |kept| (Some(kept.server), kept.ca));
+        Credentials {
+            server: args.server.clone().or(server).ok_or_else(no_provider)?,
+            api_key: Zeroizing::new(text.to_owned()),
+            ca,
+        }
+    };
+    if credentials.api_key.is_empty() {
+        return Err(Failure::new(Exit::Usage, "the credential is empty"));
+    }
+    if let Some(server) = &args.server {
+        credentials.server.clone_from(server);
+    }
+    credentials.ca = ca.or(credentials.ca);
+    Ok(Access::ApiKey(credentials))
+}
+
+fn given_credential(args: &ProviderArgs) -> Result<Option<Zeroizing<String>>, Failure> {
+    let text = match (&args.credential_file, env::var("ADIT_CREDENTIAL")) {
+        (Some(path), _) if path.as_os_str() == "-" => read_stdin("the credential")?,
+        (Some(path), _) => read_bounded(path)?,
+        (None, Ok(text)) => text,
+        (None, Err(_)) => return Ok(None),
+    };
+    Ok(Some(Zeroizing::new(text)))
 }
 
 fn no_provider() -> Failure {

@@ -7,6 +7,11 @@ use std::{
 
 use crate::failure::{Exit, Failure, OrFail};
 
+/// The store of a provider on one machine, in its data directory.
+pub(crate) const STORE: &str = "store.redb";
+/// The key-encryption key for what is secret in it.
+pub(crate) const STORE_KEY: &str = "store.key";
+
 /// The data directory of `adit dev` when none is given.
 pub(crate) fn data_dir() -> Result<PathBuf, Failure> {
     // macOS and Windows have no state directory of their own; local data is its nearest kin.

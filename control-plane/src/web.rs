@@ -47,7 +47,7 @@ async fn about(State(core): State<Arc<Core>>) -> String {
 /// The store has answered and a signing key is there; one that drains does not listen any more.
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]
 async fn ready(State(core): State<Arc<Core>>) -> (StatusCode, &'static str) {
-    if core.has_keys() {
+    if core.has_begun() {
         (StatusCode::OK, "ok\n")
     } else {
         (

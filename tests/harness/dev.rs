@@ -1,11 +1,11 @@
 //! `adit dev` and `adit http|tls|tcp` as real processes on free ports.
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, time::Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Process, adit};
+use crate::{Process, WAIT, adit};
 
 /// A provider on this machine, in a data directory of its own.
 pub struct Dev {
@@ -124,6 +124,19 @@ impl Dev {
             String::from_utf8_lossy(&output.stderr)
         );
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The same, asked again until the answer is the wanted one: what edges tell the store comes a moment after they say so
+    /// to agents.
+    pub fn admin_until(&self, args: &[&str], wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            let answer = self.admin(args);
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{args:?}: {answer}");
+        }
     }
 
     pub fn metrics(&self) -> String {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod dev;
+mod duration;
 mod provider;
 mod run;
 mod service;
@@ -12,8 +13,8 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     admin::{
-        AdminArgs, AdminCommand, ApiKeyCommand, EdgeCommand, EndpointCommand, KeyCommand,
-        RevokeArgs, TokenCommand,
+        AccountCommand, AdminArgs, AdminCommand, AgentCommand, ApiKeyCommand, AuditCommand,
+        EdgeCommand, EndpointCommand, KeyCommand, NamesArgs, RestoreArgs, RevokeArgs, TokenCommand,
     },
     dev::DevArgs,
     provider::{ConfigCommand, ProcessArgs, RoleArgs, RoleName, ServeArgs},
@@ -82,7 +83,7 @@ pub(crate) enum Command {
     Service(ServiceCommand),
     /// Keep a provider's API key for later commands
     Login(LoginArgs),
-    /// Look after endpoints, tokens, edges and keys
+    /// Look after accounts, endpoints, tokens, agents, edges, keys and backups
     Admin(AdminArgs),
     /// Print completions for a shell
     Completions {

@@ -30,6 +30,16 @@ pub(crate) struct ProviderArgs {
     #[arg(long, value_name = "FILE", env = "ADIT_TOKEN_FILE", global = true)]
     pub(crate) token_file: Option<PathBuf>,
 
+    /// Read an agent's credential from FILE, or from standard input if FILE is -; ADIT_CREDENTIAL holds one as well
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ADIT_CREDENTIAL_FILE",
+        global = true,
+        conflicts_with = "token_file"
+    )]
+    pub(crate) credential_file: Option<PathBuf>,
+
     /// PEM file with the CA of the provider, if it is not one that this system trusts
     #[arg(long, value_name = "FILE", env = "ADIT_CA", global = true)]
     pub(crate) ca: Option<PathBuf>,

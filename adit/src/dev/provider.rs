@@ -125,7 +125,7 @@ impl Base {
         registry: &mut Registry,
     ) -> Result<Self, Failure> {
         let listening = Listening::choose(args)?;
-        let envelope = storage::envelope(&data_dir.join("store.key"))?;
+        let envelope = storage::envelope(&data_dir.join(places::STORE_KEY))?;
         let store = storage::open_embedded(data_dir, registry).await?;
         let ca = DevCa::load_or_create(&*store, &envelope, SystemTime::now().into()).await;
         let ca = Arc::new(ca.or_fail(Exit::Failed, "the development CA")?);

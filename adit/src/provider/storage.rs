@@ -26,7 +26,7 @@ pub(crate) async fn open_embedded(
     data_dir: &Path,
     registry: &mut Registry,
 ) -> Result<SharedStore, Failure> {
-    match Embedded::open(&data_dir.join("store.redb")).await {
+    match Embedded::open(&data_dir.join(places::STORE)).await {
         Ok(store) => {
             let store = Arc::new(store);
             observe::embedded(store.clone(), registry);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     cli::{ProviderArgs, Transport},
-    credentials::{self, Access, Credentials},
+    credentials::{self, Access},
     failure::{Exit, Failure, OrFail},
     share::{self, Claimed, Prepared, Provider, TunnelOptions},
 };
@@ -54,13 +54,14 @@ impl Connection {
                 .token_file
                 .clone()
                 .or_else(|| settings.token_file.clone()),
+            credential_file: flags
+                .credential_file
+                .clone()
+                .or_else(|| settings.credential_file.clone()),
             ca: flags.ca.clone().or_else(|| settings.ca.clone()),
             data_dir: flags.data_dir.clone(),
         };
-        let access = match &settings.credential_file {
-            Some(file) if args.token_file.is_none() => from_file(file, &args)?,
-            _ => credentials::find(&args)?,
-        };
+        let access = credentials::find(&args)?;
         let provider = Provider::connect(access.server(), access.ca(), access.api_key())?;
         let about = provider.discover().await?;
         let tokens = match (&access, &args.token_file) {
@@ -140,20 +141,6 @@ impl Connection {
             Tokens::Given(_) => std::future::pending().await,
         }
     }
-}
-
-fn from_file(file: &Path, args: &ProviderArgs) -> Result<Access, Failure> {
-    let kept = Credentials::read(file)?;
-    let ca = args
-        .ca
-        .as_deref()
-        .map(credentials::read_bounded)
-        .transpose()?;
-    Ok(Access::ApiKey(Credentials {
-        server: args.server.clone().unwrap_or(kept.server),
-        api_key: kept.api_key,
-        ca: ca.or(kept.ca),
-    }))
 }
 
 /// Gives streams of `bind` to what was prepared.

@@ -67,8 +67,12 @@ pub(crate) async fn claim(
     options: &TunnelOptions,
 ) -> Result<Claimed, Failure> {
     let (name, claim) = match access {
-        Access::ApiKey(_) => {
-            let endpoint = provider.claim(wish(remembered_as, options)).await?;
+        Access::ApiKey(credentials) => {
+            let endpoint = if credentials.is_agent() {
+                bound_to(provider, &about.zone, options).await?
+            } else {
+                provider.claim(wish(remembered_as, options)).await?
+            };
             let not_valid = "the provider's answer is not valid";
             let name = endpoint.name.parse().or_fail(Exit::Failed, not_valid)?;
             let claim = endpoint.claim.parse().or_fail(Exit::Failed, not_valid)?;
@@ -100,6 +104,44 @@ impl Claimed {
         } else {
             format!("http://{host}:{port}")
         })
+    }
+}
+
+/// The endpoint among those that an agent's credential is bound to.
+async fn bound_to(
+    provider: &Provider,
+    zone: &str,
+    options: &TunnelOptions,
+) -> Result<v1::Endpoint, Failure> {
+    let asked = asked_name(options, zone)?.map(|name| name.to_string());
+    let kind = proto::kind_to_proto(options.kind);
+    let bound = provider.endpoints(String::new()).await?;
+    let fits = |endpoint: &v1::Endpoint| {
+        endpoint.kind() == kind && asked.as_ref().is_none_or(|name| *name == endpoint.name)
+    };
+    let mut fitting: Vec<_> = bound.into_iter().filter(fits).collect();
+    match (fitting.pop(), fitting.is_empty(), asked) {
+        (Some(endpoint), true, _) => Ok(endpoint),
+        (Some(last), false, _) => {
+            let names: Vec<_> = fitting.iter().map(|other| other.name.as_str()).collect();
+            Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "the credential is for several names: {}, {}",
+                    names.join(", "),
+                    last.name
+                ),
+            )
+            .advise("choose one with --host or --port"))
+        }
+        (None, _, Some(name)) => Err(Failure::new(
+            Exit::Refused,
+            format!("the credential is not bound to {name} as {}", options.kind),
+        )),
+        (None, _, None) => Err(Failure::new(
+            Exit::Refused,
+            format!("the credential is bound to no {} endpoint", options.kind),
+        )),
     }
 }
 

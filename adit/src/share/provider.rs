@@ -2,7 +2,7 @@
 
 use proto::v1::{
     self, accounts_client::AccountsClient, edges_client::EdgesClient,
-    endpoints_client::EndpointsClient, keys_client::KeysClient, provider_client::ProviderClient,
+    endpoints_client::EndpointsClient, provider_client::ProviderClient,
     tokens_client::TokensClient,
 };
 use rustls::{
@@ -87,17 +87,12 @@ impl Provider {
         )
     }
 
-    pub(crate) async fn endpoints(&self) -> Result<Vec<v1::Endpoint>, Failure> {
+    /// Of an account; none named is one's own.
+    pub(crate) async fn endpoints(&self, account: String) -> Result<Vec<v1::Endpoint>, Failure> {
         let answer = EndpointsClient::new(self.channel())
-            .list(self.request(v1::ListEndpointsRequest {}))
+            .list(self.request(v1::ListEndpointsRequest { account }))
             .await;
         Ok(self.answer(answer)?.endpoints)
-    }
-
-    pub(crate) async fn release(&self, name: String) -> Result<(), Failure> {
-        let request = self.request(v1::ReleaseRequest { name });
-        self.answer(EndpointsClient::new(self.channel()).release(request).await)
-            .map(|_| ())
     }
 
     pub(crate) async fn issue(&self, wish: v1::IssueRequest) -> Result<v1::IssuedToken, Failure> {
@@ -108,22 +103,6 @@ impl Provider {
         )
     }
 
-    pub(crate) async fn revoke(&self, what: v1::revoke_request::What) -> Result<(), Failure> {
-        let request = self.request(v1::RevokeRequest { what: Some(what) });
-        self.answer(TokensClient::new(self.channel()).revoke(request).await)
-            .map(|_| ())
-    }
-
-    pub(crate) async fn edges(&self) -> Result<Vec<v1::Edge>, Failure> {
-        Ok(self
-            .answer(
-                EdgesClient::new(self.channel())
-                    .list(self.request(v1::ListEdgesRequest {}))
-                    .await,
-            )?
-            .edges)
-    }
-
     pub(crate) async fn join(&self, request: v1::JoinRequest) -> Result<v1::JoinResponse, Failure> {
         let answer = EdgesClient::new(self.channel())
             .join(self.request(request))
@@ -131,49 +110,7 @@ impl Provider {
         self.answer(answer)
     }
 
-    pub(crate) async fn keys(&self) -> Result<Vec<v1::SigningKey>, Failure> {
-        Ok(self
-            .answer(
-                KeysClient::new(self.channel())
-                    .list(self.request(v1::ListKeysRequest {}))
-                    .await,
-            )?
-            .keys)
-    }
-
-    pub(crate) async fn rotate_keys(&self) -> Result<Vec<v1::SigningKey>, Failure> {
-        Ok(self
-            .answer(
-                KeysClient::new(self.channel())
-                    .rotate(self.request(v1::RotateRequest {}))
-                    .await,
-            )?
-            .keys)
-    }
-
-    pub(crate) async fn create_api_key(
-        &self,
-        wish: v1::CreateApiKeyRequest,
-    ) -> Result<v1::CreatedApiKey, Failure> {
-        let request = self.request(wish);
-        self.answer(
-            AccountsClient::new(self.channel())
-                .create_api_key(request)
-                .await,
-        )
-    }
-
-    pub(crate) async fn revoke_api_key(&self, id: String) -> Result<(), Failure> {
-        let request = self.request(v1::RevokeApiKeyRequest { id });
-        self.answer(
-            AccountsClient::new(self.channel())
-                .revoke_api_key(request)
-                .await,
-        )
-        .map(|_| ())
-    }
-
-    fn request<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(bearer) = &self.bearer {
             request
@@ -183,14 +120,17 @@ impl Provider {
         request
     }
 
-    fn answer<T>(&self, answer: Result<tonic::Response<T>, Status>) -> Result<T, Failure> {
+    pub(crate) fn answer<T>(
+        &self,
+        answer: Result<tonic::Response<T>, Status>,
+    ) -> Result<T, Failure> {
         answer
             .map(tonic::Response::into_inner)
             .map_err(|status| self.failure(&status))
     }
 
     /// The one place where gRPC codes become exit codes.
-    fn failure(&self, status: &Status) -> Failure {
+    pub(crate) fn failure(&self, status: &Status) -> Failure {
         let said = status.message();
         match status.code() {
             Code::Unauthenticated => {
