@@ -28,6 +28,9 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 /// For a machine of one or two GiB: an idle visitor's connection takes some 40 KiB with TLS, a session as much.
 pub(crate) const VISITORS: u64 = 16_384;
 pub(crate) const SESSIONS: u64 = 8192;
+/// A thousand handshakes at a time keep many cores busy; one address gets what a site of some size needs.
+pub(crate) const STRANGERS: u64 = 1024;
+pub(crate) const STRANGERS_PER_ADDRESS: u64 = 64;
 /// What the processes say beside warnings when nothing is configured.
 pub(crate) const LEVEL: &str = "info";
 

@@ -91,6 +91,9 @@ pub struct EdgeSettings {
     pub drain: Duration,
     pub max_visitors: u64,
     pub max_sessions: u64,
+    /// Connections of agents that have not said who they are.
+    pub max_strangers: u64,
+    pub max_strangers_per_address: u64,
 }
 
 /// How an edge learns what it serves for.
@@ -367,6 +370,10 @@ fn edge(found: &mut Found<'_>, role: Role, zone: Option<&Hostname>) -> Option<Ed
         drain: section.drain.unwrap_or(defaults::DRAIN),
         max_visitors: section.max_visitors.unwrap_or(defaults::VISITORS),
         max_sessions: section.max_sessions.unwrap_or(defaults::SESSIONS),
+        max_strangers: section.max_strangers.unwrap_or(defaults::STRANGERS),
+        max_strangers_per_address: section
+            .max_strangers_per_address
+            .unwrap_or(defaults::STRANGERS_PER_ADDRESS),
     })
 }
 

@@ -34,6 +34,9 @@ pub(crate) fn edge_config(edge: &EdgeSettings, joined: &Joined, reset_key: Reset
         limits: Limits {
             visitors: usize::try_from(edge.max_visitors).unwrap_or(usize::MAX),
             sessions: usize::try_from(edge.max_sessions).unwrap_or(usize::MAX),
+            strangers: usize::try_from(edge.max_strangers).unwrap_or(usize::MAX),
+            strangers_per_address: usize::try_from(edge.max_strangers_per_address)
+                .unwrap_or(usize::MAX),
             drain: edge.drain,
             ..Limits::default()
         },

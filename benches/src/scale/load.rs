@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use super::{ScaleArgs, memory, provider::Provider};
+use super::{ScaleArgs, provider::Provider};
 use crate::{problem::Outcome, process::Process, run::own};
 
 /// Names and tokens of one account: a small customer with many devices.
@@ -11,6 +11,7 @@ const PER_ACCOUNT: usize = 200;
 const AT_ONCE: usize = 60;
 /// Far longer than all the handshakes take on two cores.
 const WITHIN: Duration = Duration::from_secs(900);
+
 pub(super) struct Agents {
     processes: Vec<Process>,
 }
@@ -37,11 +38,6 @@ impl Agents {
 
     pub(super) fn pids(&self) -> Vec<u32> {
         self.processes.iter().map(Process::id).collect()
-    }
-
-    /// What the processes take before they hold anything is small beside the rest and left in.
-    pub(super) fn memory(&self) -> Outcome<u64> {
-        memory(&self.pids())
     }
 
     pub(super) fn finish(self) -> Outcome<()> {

@@ -76,6 +76,8 @@ pub struct Edge {
     pub drain: Option<Duration>,
     pub max_visitors: Option<u64>,
     pub max_sessions: Option<u64>,
+    pub max_strangers: Option<u64>,
+    pub max_strangers_per_address: Option<u64>,
 }
 
 /// `[[certificates]]`
@@ -198,6 +200,8 @@ impl Edge {
             drain: table.parsed(r, "drain", written::time),
             max_visitors: table.number(r, "max_visitors", CONNECTIONS),
             max_sessions: table.number(r, "max_sessions", CONNECTIONS),
+            max_strangers: table.number(r, "max_strangers", CONNECTIONS),
+            max_strangers_per_address: table.number(r, "max_strangers_per_address", CONNECTIONS),
         };
         table.finish(r);
         section
