@@ -160,7 +160,15 @@ pub(crate) fn private_file() -> OpenOptions {
 
 #[cfg(unix)]
 fn open_to_others(metadata: &fs::Metadata) -> bool {
-    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0
+    use std::os::unix::fs::MetadataExt;
+    metadata.mode() & forbidden_to(metadata.uid()) != 0
+}
+
+/// The bits that a key file of `owner` must not have. systemd and kubernetes hand a secret over as a file of root that the
+/// service reads through its group, or through an access list, which looks the same.
+#[cfg(unix)]
+pub(super) const fn forbidden_to(owner: u32) -> u32 {
+    if owner == 0 { 0o037 } else { 0o077 }
 }
 
 #[cfg(not(unix))]

@@ -2,7 +2,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{kek::forbidden_to, *};
 use crate::layout;
 
 fn envelope() -> Envelope {
@@ -81,9 +81,13 @@ fn a_key_file_is_made_once_and_only_for_its_owner() {
     let again = KeyEncryptionKey::load_or_create_file(&path).unwrap();
     assert_eq!(made.id(), again.id());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let loose = KeyEncryptionKey::load_or_create_file(&path);
-    assert!(matches!(loose, Err(KekError::Mode(_))));
+    for loose in [0o644, 0o660, 0o601] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(loose)).unwrap();
+        let refused = KeyEncryptionKey::load_or_create_file(&path);
+        assert!(matches!(refused, Err(KekError::Mode(_))), "{loose:o}");
+    }
+    let [of_root, of_others] = [0, 1000].map(|owner| forbidden_to(owner) & 0o640);
+    assert_eq!((of_root, of_others), (0, 0o040));
 }
 
 #[test]
