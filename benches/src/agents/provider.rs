@@ -11,6 +11,7 @@ use proto::v1::{
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 use tonic::{Request, transport::Channel};
 use tunnel::{
     Secret,
@@ -27,6 +28,8 @@ pub(super) struct Provider {
     channel: Channel,
     roots: RootCertStore,
     locations: Vec<String>,
+    /// Claims of one account at the same time get in each other's way: all of them change its count.
+    claiming: Mutex<()>,
 }
 
 /// The API key of one.
@@ -58,6 +61,7 @@ impl Provider {
             channel,
             roots,
             locations: about.doing("ask the provider")?.into_inner().locations,
+            claiming: Mutex::default(),
         })
     }
 
@@ -118,6 +122,7 @@ impl Provider {
             ..v1::ClaimRequest::default()
         };
         let mut endpoints = EndpointsClient::new(self.channel.clone());
+        let _turn = self.claiming.lock().await;
         let claimed = endpoints.claim(account.asks(wish)?).await;
         Ok(claimed.doing("claim a name")?.into_inner())
     }
