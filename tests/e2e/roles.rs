@@ -54,13 +54,17 @@ impl Site {
     }
 
     fn control_plane(&self, name: &str) -> Configured {
+        Configured::start("control-plane", &self.control_plane_file(name))
+    }
+
+    fn control_plane_file(&self, name: &str) -> PathBuf {
         let (https, port) = (self.https, free_port());
         let text = format!(
             "zone = \"t.localhost\"\nCOMMON\
              [control-plane]\nlisten = \"127.0.0.1:{port}\"\nurl = \"https://adit.t.localhost:{https}\"\n\
              tcp_ports = \"none\"\nreserved = \"edge.t.localhost\"\nkey_encryption_key_file = \"DIR/store.key\"\n"
         );
-        Configured::start("control-plane", &self.file(name, &text))
+        self.file(name, &text)
     }
 
     fn edge(&self, control: &Configured) -> PathBuf {
@@ -163,4 +167,52 @@ fn an_edge_serves_from_its_snapshot_while_etcd_is_away_and_catches_up() {
     site.etcd.node(0).begin();
     user.output(&["admin", "endpoint", "release", "shop.t.localhost"]);
     assert!(!share.wait().success());
+}
+
+/// etcd is lost with its disk; a backup and the key-encryption key bring the provider back in a new one.
+#[test]
+fn a_lost_etcd_is_restored_and_an_old_token_serves_its_name() {
+    let mut site = Site::new();
+    let mut lost = site.control_plane("one");
+    let user = site.administrator(&lost, "one");
+    site.role_key(&user);
+    let token = user.output(&["admin", "token", "issue", "--host", "shop"]);
+    let token_file = site.dir.path().join("token");
+    write_secret(&token_file, &token);
+    let backup = site.dir.path().join("provider.backup");
+    let backup = backup.to_str().unwrap();
+    user.output(&["admin", "backup", backup]);
+    assert_eq!(lost.process.terminate().code(), Some(0));
+    site.etcd = EtcdCluster::start(1);
+
+    let file = site.control_plane_file("one");
+    let restore = || {
+        let mut command = user.command(&["admin", "restore", backup, "--config"]);
+        run(command.arg(&file))
+    };
+    let restored = restore();
+    assert!(restored.status.success(), "{restored:?}");
+    assert_eq!(restore().status.code(), Some(5), "it is not empty now");
+
+    let control = Configured::start("control-plane", &file);
+    let edge = Configured::start("edge", &site.edge(&control));
+    assert_eq!(edge.ready(), 200, "{:?}", edge.process.stderr());
+    let origin = http_files(|_, stream| {
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nkept");
+    });
+    let server = format!("http://{}", control.first("control"));
+    let root = site.authority.root();
+    let (_share, _) = user.share(&[
+        "http",
+        &origin.port(),
+        "--token-file",
+        token_file.to_str().unwrap(),
+        "--server",
+        &server,
+        "--ca",
+        root.to_str().unwrap(),
+    ]);
+    let url = format!("https://shop.t.localhost:{}", site.https);
+    assert_eq!(user.visit(&url), "kept");
 }

@@ -1,19 +1,20 @@
 //! `adit admin restore`: into the store of a provider that does not run, because a running one would be changed under its feet.
 
-use std::{fs::File, io::BufReader};
+use std::{fs::File, io::BufReader, path::Path};
 
 use serde_json::json;
 use store::{
-    Embedded, Envelope, KeyEncryptionKey,
-    backup::{self, Backup, Over, RestoreError},
+    Embedded,
+    backup::{self, Backup, Over, RestoreError, Restored},
 };
 
 use super::Answer;
 use crate::{
-    cli::{ProviderArgs, RestoreArgs},
+    cli::{ProcessArgs, ProviderArgs, RestoreArgs},
+    configured,
     failure::{Exit, Failure, OrFail},
-    places,
-    provider::Lock,
+    observe, places,
+    provider::{Lock, storage},
 };
 
 pub(super) async fn run(args: RestoreArgs, provider: &ProviderArgs) -> Result<Answer, Failure> {
@@ -23,6 +24,23 @@ pub(super) async fn run(args: RestoreArgs, provider: &ProviderArgs) -> Result<An
     if args.check {
         return Ok(told(&backup, "is whole", 0));
     }
+    let over = if args.replace {
+        Over::Everything
+    } else {
+        Over::Nothing
+    };
+    let restored = match &args.config {
+        Some(config) => into_etcd(config, &backup, over).await?,
+        None => into_file(provider, &backup, over).await?,
+    };
+    Ok(told(&backup, "is restored", restored.deleted))
+}
+
+async fn into_file(
+    provider: &ProviderArgs,
+    backup: &Backup,
+    over: Over,
+) -> Result<Restored, Failure> {
     let data_dir = provider
         .data_dir
         .clone()
@@ -36,21 +54,30 @@ pub(super) async fn run(args: RestoreArgs, provider: &ProviderArgs) -> Result<An
     }
     // Neither a provider nor another restore works on the directory meanwhile.
     let _lock = Lock::take(&data_dir, "adit admin restore")?;
-    let kek = KeyEncryptionKey::load_or_create_file(&key_file)
-        .or_fail(Exit::Failed, "the key of the store")?;
-    let envelope = Envelope::new(kek, Vec::new());
+    let envelope = storage::envelope(&key_file)?;
     let store = Embedded::open(data_dir.join(places::STORE))
         .await
         .or_fail(Exit::Failed, "the store")?;
-    let over = if args.replace {
-        Over::Everything
-    } else {
-        Over::Nothing
-    };
-    let restored = backup::restore(&store, &envelope, &backup, over).await;
+    let restored = backup::restore(&store, &envelope, backup, over).await;
     store.close().await;
-    let restored = restored.map_err(|error| failure(&error))?;
-    Ok(told(&backup, "is restored", restored.deleted))
+    restored.map_err(|error| failure(&error))
+}
+
+async fn into_etcd(config: &Path, backup: &Backup, over: Over) -> Result<Restored, Failure> {
+    let nothing_more = ProcessArgs {
+        data_dir: None,
+        admin_addr: Vec::new(),
+        json: false,
+    };
+    let settings = configured::role(config, &nothing_more, config::ControlPlaneRole::of)?;
+    let key_file = settings.control_plane.key_encryption_key_file.as_deref();
+    let envelope = storage::shared_envelope(key_file)?;
+    let data_dir = settings.common.data_dir;
+    let data_dir = data_dir.map_or_else(places::provider_data_dir, Ok)?;
+    let mut registry = observe::registry();
+    let store = storage::open(&settings.common.store, &data_dir, &mut registry).await?;
+    let restored = backup::restore(&*store, &envelope, backup, over).await;
+    restored.map_err(|error| failure(&error))
 }
 
 fn failure(error: &RestoreError) -> Failure {

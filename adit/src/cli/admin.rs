@@ -279,6 +279,9 @@ pub(crate) enum AuditCommand {
 pub(crate) struct RestoreArgs {
     /// A file that `adit admin backup` wrote
     pub(crate) file: PathBuf,
+    /// Into the etcd that this file of `adit control-plane` names; without it, into the store of --data-dir
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Restore over what the store has; what is not in the backup is deleted
     #[arg(long)]
     pub(crate) replace: bool,
