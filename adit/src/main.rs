@@ -34,8 +34,13 @@ fn main() -> ExitCode {
     if let Command::Completions { shell } = &cli.command {
         return finish(cli::completions(*shell));
     }
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let random = provider.secure_random;
     // An error means that a provider is installed already, which is what is wanted.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = provider.install_default();
+    // aws-lc gathers entropy for some 30 ms before its first random byte. Beside everything else a start does not feel it; whoever
+    // needs one earlier waits as he would have, and is told of an error himself.
+    std::thread::spawn(move || random.fill(&mut [0]));
     // Processes of a provider begin their log when they have read how.
     if !matches!(
         cli.command,

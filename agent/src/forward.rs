@@ -77,14 +77,16 @@ pub(crate) async fn carry(
             Err(error) => break Err(error),
         };
         let (forwarder, shared) = (forwarder_of(incoming.bind()), tunnel.shared());
+        let incoming = Box::new(incoming);
         tasks.spawn(async move {
             let cancel = shared.cancel.clone();
-            let one = async {
+            // Boxed, as what is waited for under another future takes its place twice.
+            let one = Box::pin(async {
                 match forwarder {
                     Some(forwarder) => forwarder.one(incoming, &shared).await,
-                    None => incoming.refuse(Code::OriginRefused).await,
+                    None => Box::pin(incoming.refuse(Code::OriginRefused)).await,
                 }
-            };
+            });
             let _ = cancel.run_until_cancelled(one).await;
         });
     };
@@ -119,7 +121,7 @@ impl Forwarder {
 
     /// What is needed only for a while, or only by rare origins, is boxed: the task of a stream lives as long as its visitor
     /// stays, and there are thousands.
-    async fn one(&self, incoming: Incoming, shared: &Shared) {
+    async fn one(&self, incoming: Box<Incoming>, shared: &Shared) {
         let step = Step::begin(incoming.head());
         match &self.to {
             Prepared::Tcp(address) => {
@@ -128,19 +130,19 @@ impl Forwarder {
             }
             Prepared::Unix(path) => {
                 let connected = Box::pin(connect::unix(path)).await;
-                self.copy(incoming, (connected, step), shared).await;
+                Box::pin(self.copy(incoming, (connected, step), shared)).await;
             }
             Prepared::Tls(address, config) => {
                 let connected = Box::pin(connect::tls(address, Arc::clone(config))).await;
                 Box::pin(self.copy(incoming, (connected, step), shared)).await;
             }
             Prepared::Files(files) => {
-                if let Ok(stream) = incoming.accept().await {
+                if let Ok(stream) = Box::pin(incoming.accept()).await {
                     served(Box::pin(Arc::clone(files).serve(stream)).await);
                 }
             }
             Prepared::Welcome => {
-                if let Ok(stream) = incoming.accept().await {
+                if let Ok(stream) = Box::pin(incoming.accept()).await {
                     served(Box::pin(welcome::serve(stream)).await);
                 }
             }
@@ -149,7 +151,7 @@ impl Forwarder {
 
     async fn copy(
         &self,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
         (connected, step): (io::Result<impl Side>, Step),
         shared: &Shared,
     ) {
@@ -162,10 +164,10 @@ impl Forwarder {
                     bounds::hit(Bound::OriginConnect);
                 }
                 tracing::debug!(trace = %step, %error, "the origin does not answer");
-                return incoming.refuse(Code::OriginRefused).await;
+                return Box::pin(incoming.refuse(Code::OriginRefused)).await;
             }
         };
-        let Ok(mut stream) = incoming.accept().await else {
+        let Ok(mut stream) = Box::pin(incoming.accept()).await else {
             return origin.abort();
         };
         let mut scanner = self.hints.then(Scanner::new);

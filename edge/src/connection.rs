@@ -122,7 +122,8 @@ async fn exchange(
     head.authority = carried.host.as_ref().map(ToString::to_string);
     let step = visiting.step("open stream", SpanKind::Client);
     head.unique_id = Some(step.context().unique_id());
-    let opened = holding.bound.open(head).await;
+    // Boxed: it is over long before the connection is.
+    let opened = Box::pin(holding.bound.open(head)).await;
     step.finish(opened.as_ref().err().map(|error| error.as_str()));
     let mut origin = match opened {
         Ok(origin) => origin,

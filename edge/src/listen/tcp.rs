@@ -74,7 +74,9 @@ pub(super) async fn serve(front: Arc<Front>, arrival: Arrival) {
         host: None,
         first: Vec::new(),
     };
-    match front.router.port(local.port()).await {
+    // Boxed, as it may wait and the connection then lives long.
+    let holding = Box::pin(front.router.port(local.port())).await;
+    match holding {
         Ok(holding) => front.carrier.carry(carried, &holding).await,
         Err(_) => {
             front.carrier.offline(&carried, started.elapsed());

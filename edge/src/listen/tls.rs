@@ -50,7 +50,9 @@ struct Greeted {
 
 pub(super) async fn serve(front: Arc<Front>, mut arrival: Arrival) {
     let deadline = Instant::now() + HANDSHAKE_WITHIN;
-    let peeking = timeout_at(deadline, client_hello::peek(&mut arrival.stream)).await;
+    // What is needed only for a while is boxed: the task lives as long as the visitor stays.
+    let peek = Box::pin(client_hello::peek(&mut arrival.stream));
+    let peeking = timeout_at(deadline, peek).await;
     let (hello, name) = match peeking {
         Ok(Ok(Peeked {
             bytes,
@@ -68,14 +70,14 @@ pub(super) async fn serve(front: Arc<Front>, mut arrival: Arrival) {
         deadline,
     };
     match place {
-        Place::Own => greeted.own(front).await,
+        Place::Own => Box::pin(greeted.own(front)).await,
         Place::Reserved => {
             let wanted = Wanted {
                 name: HostPattern::Exact(greeted.name.clone()),
                 claim: None,
                 speaks: Speaks::Http,
             };
-            greeted.http(front, wanted).await;
+            Box::pin(greeted.http(front, wanted)).await;
         }
         Place::Claimed(claimed) => greeted.claimed(front, claimed).await,
         Place::Unknown => unknown(&front, greeted.arrival.stream).await,
@@ -91,7 +93,7 @@ impl Greeted {
                     claim: Some(claimed.claim.clone()),
                     speaks: Speaks::Http,
                 };
-                self.http(front, wanted).await;
+                Box::pin(self.http(front, wanted)).await;
             }
             (Kind::Tls, _) => self.pass_through(front, &claimed).await,
             _ => unknown(&front, self.arrival.stream).await,
@@ -150,7 +152,7 @@ impl Greeted {
             ..
         } = self;
         let started = Instant::now();
-        let holding = front.router.host(&name, claimed).await;
+        let holding = Box::pin(front.router.host(&name, claimed)).await;
         let Arrival {
             stream,
             peer,
