@@ -3,7 +3,14 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let descriptors = protox::compile(["adit/v1/provider.proto", "adit/v1/admin.proto"], ["."])?;
+    let descriptors = protox::compile(
+        [
+            "adit/v1/provider.proto",
+            "adit/v1/admin.proto",
+            "adit/v1/usage.proto",
+        ],
+        ["."],
+    )?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), prost_bytes(&descriptors))?;
     tonic_prost_build::configure().compile_fds(descriptors)?;

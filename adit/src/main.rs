@@ -18,6 +18,7 @@ mod serve;
 mod service;
 mod share;
 mod signals;
+mod usage;
 
 use std::process::ExitCode;
 

@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) tokens: Counter,
     pub(crate) revocations: Counter,
     pub(crate) refused_keys: Counter,
+    pub(crate) usage_reports: Counter,
     bounds: Family<BoundLabel, Counter>,
 }
 
@@ -67,6 +68,11 @@ impl Metrics {
             "refused_keys",
             "Calls refused for their API key",
             metrics.refused_keys.clone(),
+        );
+        registry.register(
+            "usage_reports",
+            "Reports of usage that were kept",
+            metrics.usage_reports.clone(),
         );
         for bound in Hit::ALL.map(Hit::label) {
             metrics.bounds.get_or_create_owned(&BoundLabel { bound });

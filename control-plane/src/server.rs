@@ -152,10 +152,13 @@ async fn keep_house(core: Arc<Core>, stop: CancellationToken) {
         if let Err(error) = core.prune_revocations(now).await {
             tracing::warn!(%error, "old revocations cannot be forgotten");
         }
-        if looks.is_multiple_of(LOOKS_PER_AUDIT)
-            && let Err(error) = core.prune_audit(now).await
-        {
-            tracing::warn!(%error, "old audit records cannot be forgotten");
+        if looks.is_multiple_of(LOOKS_PER_AUDIT) {
+            if let Err(error) = core.prune_audit(now).await {
+                tracing::warn!(%error, "old audit records cannot be forgotten");
+            }
+            if let Err(error) = core.forget_usage(now).await {
+                tracing::warn!(%error, "old usage cannot be forgotten");
+            }
         }
         looks = looks.wrapping_add(1);
     }

@@ -606,3 +606,35 @@ async fn audit_records_are_forgotten_when_they_are_old_or_too_many() {
     assert_eq!(left.len(), MAX_AUDIT_RECORDS);
     assert!(left.iter().all(|entry| entry.key != records[0]));
 }
+
+#[tokio::test]
+async fn usage_is_forgotten_when_it_is_old() {
+    use model::{Usage, UsageEntry, UsageReport};
+    let provider = start().await;
+    let account = provider.core.first_account().await.unwrap().unwrap();
+    let now = UnixTime::from_secs(30_000 * 86_400);
+    let day = |ago: u64| now.minus(Duration::from_secs(ago * 86_400));
+    for (sequence, ago) in [(1, 400), (2, 399), (3, 0)] {
+        let report = UsageReport {
+            edge: "ams1".parse().unwrap(),
+            run: 1,
+            sequence,
+            entries: vec![UsageEntry {
+                account: account.clone(),
+                claim: "clm_1".parse().unwrap(),
+                usage: Usage {
+                    visits: 1,
+                    ..Usage::default()
+                },
+            }],
+        };
+        provider.core.report_usage(&report, day(ago)).await.unwrap();
+    }
+    provider.core.forget_usage(now).await.unwrap();
+    let folder = layout::usage_of(&account);
+    let (left, _) = store::entries(&*provider.store, &folder).await.unwrap();
+    let left = left
+        .iter()
+        .map(|entry| layout::usage_day_of(&entry.key).unwrap().0);
+    assert_eq!(left.collect::<Vec<_>>(), [29_601, 30_000]);
+}

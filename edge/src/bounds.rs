@@ -56,6 +56,23 @@ pub(crate) const CERTIFICATE_WITHIN: Duration = Duration::from_secs(5);
 /// Between two writes of the snapshot: an edge that starts from it knows the world as it was at most so long before.
 pub(crate) const SNAPSHOT_EVERY: Duration = Duration::from_secs(5);
 
+/// Claims whose usage is counted at a time, some 200 bytes each: more than an edge has sessions, and what was served since
+/// the last report.
+pub(crate) const USAGE_CLAIMS: usize = 100_000;
+/// Between two reports; what an edge that is killed loses at most.
+pub(crate) const USAGE_EVERY: Duration = Duration::from_secs(60);
+/// Claims in one report: within one transaction of the control plane's store.
+pub(crate) const USAGE_ENTRIES: usize = 100;
+/// Bytes of a stream that its claim's counter does not know yet.
+pub(crate) const USAGE_STEP: u64 = 256 * 1024;
+/// How long the control plane may take for a report.
+pub(crate) const USAGE_WITHIN: Duration = Duration::from_secs(10);
+/// Pauses between tries to report.
+pub(crate) const USAGE_RETRY: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(60));
+/// How long an edge that stops waits for its last report.
+pub(crate) const USAGE_FAREWELL: Duration = Duration::from_secs(2);
+
 /// Connections that wait in the system's queue for the edge to accept them.
 pub(crate) const BACKLOG: u32 = 1024;
 /// Pause after a failed accept: out of file descriptors, most likely, and spinning would not bring any.

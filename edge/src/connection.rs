@@ -56,6 +56,7 @@ impl Carrier {
         if end == ConnectionEnd::Complete {
             end_when_closed(&carried.stream);
         }
+        holding.bound.usage.visited();
         line.end = end;
         (line.up, line.down) = (copied.from_left, copied.from_right);
         self.write_down(line, started.elapsed(), &visiting);

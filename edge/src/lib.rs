@@ -20,6 +20,7 @@ mod server;
 mod session;
 mod snapshot;
 mod trace;
+mod usage;
 
 pub use self::{
     access::{Connection, ConnectionEnd, VisitLog},
@@ -31,6 +32,7 @@ pub use self::{
     http::{AccessLog, End, Visit},
     server::{Addresses, BindError, Edge, NotReady, Parts, Readiness, Standing},
     snapshot::{FoundSnapshot, Joined, SnapshotConfig},
+    usage::{UsageError, UsageSink},
 };
 
 /// Readers of strangers' bytes, for the fuzz targets of this workspace; not part of the API.

@@ -41,6 +41,9 @@ pub(crate) struct Metrics {
     pub(crate) accept_failures: Counter,
     pub(crate) snapshots: Counter,
     pub(crate) snapshot_failures: Counter,
+    pub(crate) usage_reports: Counter,
+    pub(crate) usage_failures: Counter,
+    usage_waiting: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +87,9 @@ impl Default for Metrics {
             accept_failures: Counter::default(),
             snapshots: Counter::default(),
             snapshot_failures: Counter::default(),
+            usage_reports: Counter::default(),
+            usage_failures: Counter::default(),
+            usage_waiting: Gauge::default(),
         }
     }
 }
@@ -100,6 +106,7 @@ impl Metrics {
         all.bounds.register(registry);
         all.register_sessions(registry);
         all.register_visits(registry);
+        all.register_usage(registry);
         registry.register(
             "placements_waiting",
             "Sessions whose placement is not written yet",
@@ -186,6 +193,29 @@ impl Metrics {
             "Visitors' connections now",
             self.visitors.clone(),
         );
+    }
+
+    fn register_usage(&self, registry: &mut Registry) {
+        registry.register(
+            "usage_reports",
+            "Reports of usage that the control plane has kept",
+            self.usage_reports.clone(),
+        );
+        registry.register(
+            "usage_failures",
+            "Failed tries to report usage",
+            self.usage_failures.clone(),
+        );
+        registry.register(
+            "usage_waiting",
+            "Claims whose counts are taken and not reported yet",
+            self.usage_waiting.clone(),
+        );
+    }
+
+    pub(crate) fn usage_waiting(&self, claims: usize) {
+        self.usage_waiting
+            .set(i64::try_from(claims).unwrap_or(i64::MAX));
     }
 
     fn begin_at_zero(&self) {

@@ -26,7 +26,7 @@ use tokio_util::{
 
 use self::staleness::Staleness;
 use crate::{
-    CertificateError, CertificateSource, Config, SnapshotConfig, VisitLog,
+    CertificateError, CertificateSource, Config, SnapshotConfig, UsageSink, VisitLog,
     certificate::Certificates,
     connection::Carrier,
     http,
@@ -40,6 +40,7 @@ use crate::{
     route::{Follow, Router},
     session::{Desk, Sessions, Urls},
     snapshot,
+    usage::Reporter,
 };
 
 /// For the store to say its schema version at the start.
@@ -51,6 +52,7 @@ pub struct Parts {
     pub store: SharedStore,
     pub certificates: Arc<dyn CertificateSource>,
     pub access: Arc<dyn VisitLog>,
+    pub usage: Arc<dyn UsageSink>,
 }
 
 /// Where the edge is bound.
@@ -84,6 +86,7 @@ pub struct Edge {
     own: Arc<OwnCertificates>,
     front: Arc<Front>,
     placer: Placer,
+    reporter: Reporter,
     ports: RangeInclusive<u16>,
     hosts: Vec<std::net::IpAddr>,
     drain: Duration,
@@ -193,6 +196,12 @@ impl Edge {
         );
         registry.register_collector(Box::new(Staleness::new(facts.clone())));
         let placer = Placer::new(parts.store.clone(), sessions.clone(), fact, metrics.clone());
+        let reporter = Reporter::new(
+            sessions.usage().clone(),
+            parts.usage.clone(),
+            config.id.clone(),
+            metrics.clone(),
+        );
         let http_metrics = http::HttpMetrics::register(registry, metrics.clone());
         let (ports, hosts, drain) = (
             config.tcp_ports.clone(),
@@ -214,6 +223,7 @@ impl Edge {
             own,
             front,
             placer,
+            reporter,
             ports,
             hosts,
             drain,
@@ -243,6 +253,7 @@ impl Edge {
             own,
             front,
             placer,
+            reporter,
             ports,
             hosts,
             drain,
@@ -271,6 +282,8 @@ impl Edge {
         let _kept = kept.clone().drop_guard();
         let placing = TaskTracker::new();
         placing.spawn(placer.run(front.desk.draining.clone(), placed.clone()));
+        // Stops behind the last visit, so that it is reported.
+        placing.spawn(reporter.run(placed.clone()));
         // Cancelled also when this future is dropped, so that no task outlives it.
         let _cut = front.stages.cut.clone().drop_guard();
         let _leaving = front.stages.leaving.clone().drop_guard();

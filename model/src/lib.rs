@@ -13,6 +13,7 @@ mod region;
 mod revision;
 mod role;
 mod time;
+mod usage;
 
 pub use agent::{AgentName, AgentNameError};
 pub use bound::Hits;
@@ -27,3 +28,4 @@ pub use region::{Region, RegionError};
 pub use revision::Revision;
 pub use role::{Role, RoleError};
 pub use time::UnixTime;
+pub use usage::{Usage, UsageDay, UsageEntry, UsageReport};

@@ -17,6 +17,8 @@
 //! account/api-key/ID                    account, role and the hash of the secret
 //! account/restore                       a backup is being restored
 //! audit/TIME-RANDOM                     what was changed, in the order of time
+//! account/usage/day/ACCOUNT/DAY/CLAIM   UsageDay
+//! account/usage/mark/EDGE               the edge's last report
 //! secret/signing-key/KID                sealed
 //! secret/key-rotation                   sealed; put with every change of the signing keys, so that two never change them at once
 //! secret/dev-ca                         sealed
@@ -25,14 +27,15 @@
 use std::fmt::Write;
 
 use model::{
-    AccountId, AgentName, ApiKeyId, EdgeId, EndpointName, HostPattern, KeyId, Revocation,
+    AccountId, AgentName, ApiKeyId, ClaimId, EdgeId, EndpointName, HostPattern, KeyId, Revocation,
     SessionId, UnixTime,
 };
 
 use crate::{Key, Prefix, Root};
 
-/// Stands where an account id stands, so no account may be called that.
+/// These stand where an account id stands, so no account may be called that; and behind all of those that begin with `acc_`.
 const API_KEY: &str = "api-key";
+const USAGE: &str = "usage";
 
 /// What edges and DNS watch.
 pub fn public() -> Prefix {
@@ -192,6 +195,64 @@ pub fn remembered_name(account: &AccountId, seed: &[u8; 32]) -> Key {
     key(format!("account/{account}/name/{}", hex(seed)))
 }
 
+/// What claims of all accounts carried.
+pub fn usages() -> Prefix {
+    Prefix::of_checked(format!("account/{USAGE}/day/"))
+}
+
+/// Whose a key of [`usage_day`] is.
+pub fn usage_account_of(key: &Key) -> Option<AccountId> {
+    key.segments().nth(3)?.parse().ok()
+}
+
+/// Behind every day of an account, and before the next account's.
+pub fn usage_end(account: &AccountId) -> Key {
+    key(format!("account/{USAGE}/day/{account}/:"))
+}
+
+/// What claims of an account carried, by day.
+pub fn usage_of(account: &AccountId) -> Prefix {
+    Prefix::of_checked(format!("account/{USAGE}/day/{account}/"))
+}
+
+pub fn usage_day(account: &AccountId, day: u64, claim: &ClaimId) -> Key {
+    key(format!("account/{USAGE}/day/{account}/{day:06}/{claim}"))
+}
+
+/// Before everything of the account's `day`, and behind all that is older.
+pub fn usage_before(account: &AccountId, day: u64) -> Key {
+    key(format!("account/{USAGE}/day/{account}/{day:06}"))
+}
+
+/// Day and claim of a key of [`usage_day`].
+pub fn usage_day_of(key: &Key) -> Option<(u64, ClaimId)> {
+    let mut parts = key.segments().skip(4);
+    let (day, claim) = (parts.next()?, parts.next()?);
+    Some((day.parse().ok()?, claim.parse().ok()?))
+}
+
+/// Names a key of [`usage_day`] to those who page through an account's.
+pub fn usage_token(key: &Key) -> String {
+    key.segments().skip(4).collect::<Vec<_>>().join("/")
+}
+
+/// The key that [`usage_token`] was for; none for other texts.
+pub fn usage_after(account: &AccountId, token: &str) -> Option<Key> {
+    let (day, claim) = token.split_once('/')?;
+    let day: u64 = day.parse().ok().filter(|day| *day < 1_000_000)?;
+    Some(usage_day(account, day, &claim.parse().ok()?))
+}
+
+/// The last report of an edge that was counted.
+pub fn usage_mark(edge: &EdgeId) -> Key {
+    key(format!("account/{USAGE}/mark/{edge}"))
+}
+
+/// Usage comes behind every account, so whoever lists accounts stops here.
+pub fn is_usage(key: &Key) -> bool {
+    key.segments().nth(1) == Some(USAGE)
+}
+
 pub fn signing_keys() -> Prefix {
     folder("secret/signing-key/")
 }
@@ -252,6 +313,9 @@ mod tests {
             remembered_name(&account_id, &[255; 32]),
             signing_key(&"kid_1".parse().unwrap()),
             key_rotation(),
+            usage_day(&account_id, 20_000, &"clm_1".parse().unwrap()),
+            usage_before(&account_id, 20_000),
+            usage_mark(&"ams1".parse().unwrap()),
             dev_ca(),
             schema(),
             restore(),
@@ -278,6 +342,7 @@ mod tests {
             api_keys(),
             agents_of(&account_id),
             audit(),
+            usage_of(&account_id),
             signing_keys(),
         ] {
             assert_eq!(folder.as_str().parse(), Ok(folder));
@@ -300,6 +365,29 @@ mod tests {
         assert_eq!(found, Some((account.clone(), name.clone())));
         assert_eq!(agent_of(&agent_use(&account, &name)), None);
         assert_eq!(agent_of(&api_key(&"agent".parse().unwrap())), None);
+    }
+
+    #[test]
+    fn days_of_usage_are_in_order_and_tell_what_they_are_of() {
+        let (account, claim): (AccountId, _) = (
+            "acc_1".parse().unwrap(),
+            "clm_1".parse::<ClaimId>().unwrap(),
+        );
+        let key = usage_day(&account, 9, &claim);
+        assert!(usage_before(&account, 9) < key && key < usage_before(&account, 10));
+        assert_eq!(usage_day_of(&key), Some((9, claim)));
+        assert_eq!(usage_account_of(&key).as_ref(), Some(&account));
+        assert!(
+            key < usage_end(&account)
+                && usage_end(&account)
+                    < usage_day(&"acc_2".parse().unwrap(), 0, &"c".parse().unwrap())
+        );
+        assert_eq!(usage_after(&account, &usage_token(&key)), Some(key.clone()));
+        assert!(is_usage(&key) && !is_usage(&super::account(&account)));
+        assert!(super::account(&account) < key);
+        for other in ["", "9", "x/clm_1", "1/../x", "1/", "99999999/clm_1"] {
+            assert_eq!(usage_after(&account, other), None, "{other}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod service;
 mod tls;
 mod tokens;
 mod traces;
+mod usage;
 mod websocket;
 
 /// Every test of the data path runs over both bindings.

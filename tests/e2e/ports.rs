@@ -11,7 +11,7 @@ use tests::{Dev, Origin, Process, echo, program, speaks_first};
 use crate::TRANSPORTS;
 
 /// `127.0.0.1:PORT` of a shared TCP endpoint.
-fn address(share: &tests::Share) -> String {
+pub(crate) fn address(share: &tests::Share) -> String {
     let url = share.url();
     let port = url.rsplit(':').next().unwrap().trim_end_matches('/');
     format!("127.0.0.1:{port}")

@@ -4,7 +4,8 @@ use std::{io::Write, path::PathBuf};
 
 use tempfile::TempDir;
 use tests::{
-    Authority, Configured, EtcdCluster, User, free_port, http_files, program, run, write_secret,
+    Authority, Configured, EtcdCluster, Origin, Process, User, free_port, http_files, program, run,
+    write_secret,
 };
 
 struct Site {
@@ -91,6 +92,22 @@ impl Site {
         user
     }
 
+    /// Claims `shop` and shares an origin under it that says hello.
+    fn shop(&self, user: &User) -> (Origin, Process) {
+        let origin = http_files(|_, stream| {
+            let _ = stream.write_all(
+                b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello",
+            );
+        });
+        user.output(&["admin", "endpoint", "claim", "shop"]);
+        let token = user.output(&["admin", "token", "issue", "--endpoint", "shop.t.localhost"]);
+        let token_file = self.dir.path().join("token");
+        write_secret(&token_file, &token);
+        let token_file = token_file.display().to_string();
+        let (share, _) = user.share(&["http", &origin.port(), "--token-file", &token_file]);
+        (origin, share)
+    }
+
     fn role_key(&self, user: &User) {
         let key = user.output(&["admin", "api-key", "create", "--role", "edge"]);
         write_secret(&self.dir.path().join("role-key"), &key);
@@ -142,16 +159,7 @@ fn an_edge_serves_from_its_snapshot_while_etcd_is_away_and_catches_up() {
     let mut edge = Configured::start("edge", &file);
     assert_eq!(edge.ready(), 200);
 
-    let origin = http_files(|_, stream| {
-        let _ = stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
-    });
-    user.output(&["admin", "endpoint", "claim", "shop"]);
-    let token = user.output(&["admin", "token", "issue", "--endpoint", "shop.t.localhost"]);
-    let token_file = site.dir.path().join("token");
-    write_secret(&token_file, &token);
-    let token_file = token_file.display().to_string();
-    let (mut share, _) = user.share(&["http", &origin.port(), "--token-file", &token_file]);
+    let (_origin, mut share) = site.shop(&user);
     let url = format!("https://shop.t.localhost:{}", site.https);
     assert_eq!(user.visit(&url), "hello");
 
@@ -215,4 +223,28 @@ fn a_lost_etcd_is_restored_and_an_old_token_serves_its_name() {
     ]);
     let url = format!("https://shop.t.localhost:{}", site.https);
     assert_eq!(user.visit(&url), "kept");
+}
+
+#[test]
+fn an_edge_in_a_process_of_its_own_reports_what_it_carried() {
+    let site = Site::new();
+    let control = site.control_plane("one");
+    let user = site.administrator(&control, "one");
+    site.role_key(&user);
+    let mut edge = Configured::start("edge", &site.edge(&control));
+    assert_eq!(edge.ready(), 200);
+    let (_origin, _share) = site.shop(&user);
+    let url = format!("https://shop.t.localhost:{}", site.https);
+    for _ in 0..3 {
+        assert_eq!(user.visit(&url), "hello");
+    }
+    // An edge that stops reports first.
+    assert_eq!(edge.process.terminate().code(), Some(0));
+    let usage = user.output(&["admin", "usage", "--by", "total", "--json"]);
+    let usage: serde_json::Value = serde_json::from_str(&usage).unwrap();
+    assert_eq!(
+        (&usage[0]["name"], &usage[0]["visits"]),
+        (&"shop.t.localhost".into(), &3.into()),
+        "{usage}"
+    );
 }

@@ -3,7 +3,7 @@
 use proto::v1::{
     self, accounts_client::AccountsClient, agents_client::AgentsClient, audit_client::AuditClient,
     backups_client::BackupsClient, edges_client::EdgesClient, endpoints_client::EndpointsClient,
-    keys_client::KeysClient, tokens_client::TokensClient,
+    keys_client::KeysClient, tokens_client::TokensClient, usage_client::UsageClient,
 };
 use tonic::Streaming;
 
@@ -40,6 +40,7 @@ calls! {
     retire_key: KeysClient.retire(RetireRequest) -> v1::ListKeysResponse;
     list_audit: AuditClient.list(ListAuditRequest) -> v1::ListAuditResponse;
     follow_audit: AuditClient.follow(FollowAuditRequest) -> Streaming<v1::AuditRecord>;
+    list_usage: UsageClient.list(ListUsageRequest) -> v1::ListUsageResponse;
     export: BackupsClient.export(ExportRequest) -> Streaming<v1::BackupPart>;
 }
 

@@ -14,6 +14,7 @@ mod names;
 mod restore;
 mod time;
 mod token;
+mod usage;
 
 use self::answer::{Answer, Table};
 use crate::{
@@ -45,6 +46,7 @@ pub(crate) async fn run(args: AdminArgs) -> Result<(), Failure> {
         AdminCommand::Key(command) => key::run(&provider, command).await?,
         AdminCommand::ApiKey(command) => api_key::run(&provider, command).await?,
         AdminCommand::Audit(command) => return audit::run(&provider, command, json).await,
+        AdminCommand::Usage(args) => usage::run(&provider, args).await?,
         AdminCommand::Backup { file } => backup::run(&provider, &file).await?,
         // Answered above: it needs no provider.
         AdminCommand::Restore(_) => Answer::nothing(),

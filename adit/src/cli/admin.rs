@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use model::{AgentName, EndpointName, Kind, Role};
 
-use super::{ProviderArgs, duration::duration};
+use super::{ProviderArgs, UsageArgs, duration::duration};
 
 const AFTER_HELP: &str = "\
 Tables are for people and may change. --json prints one JSON document, and `audit` one JSON
@@ -54,6 +54,8 @@ pub(crate) enum AdminCommand {
     /// API keys, with which people, programs and edges call the provider
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
+    /// Visits and bytes of the account's endpoints
+    Usage(UsageArgs),
     /// What was changed, by whom
     #[command(subcommand)]
     Audit(AuditCommand),

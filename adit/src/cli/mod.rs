@@ -7,6 +7,7 @@ mod provider;
 mod run;
 mod service;
 mod share;
+mod usage;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     run::RunArgs,
     service::{InstallArgs, PlaceArgs, ServiceCommand, UninstallArgs},
     share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
+    usage::{UsageArgs, UsageStep},
 };
 use crate::{failure::Failure, observe::LogFormat};
 

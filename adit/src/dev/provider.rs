@@ -22,6 +22,7 @@ use crate::{
     observe::{self, Admin, Tunnels},
     output, places,
     provider::{Running, access_log, dev_ca::FromDevCa, listening, storage},
+    usage::LocalUsage,
 };
 
 /// The edge's name in every zone (docs/decisions/0003).
@@ -76,6 +77,7 @@ impl Started {
             store: base.store.clone(),
             certificates,
             access: Arc::new(log),
+            usage: Arc::new(LocalUsage::new(core.clone())),
         };
         let edge = Edge::bind(config, parts, &mut registry)
             .await

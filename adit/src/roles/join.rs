@@ -12,6 +12,7 @@ use crate::{
     credentials,
     failure::{Exit, Failure, OrFail},
     share::Provider,
+    usage::RemoteUsage,
 };
 
 /// Holds a role key where there is no file.
@@ -46,6 +47,11 @@ impl Joining {
                 names: edge.names.iter().map(ToString::to_string).collect(),
             },
         })
+    }
+
+    /// Tells the same control plane what the edge carries.
+    pub(super) fn usage(&self) -> RemoteUsage {
+        RemoteUsage::new(self.provider.clone())
     }
 
     /// Until there is an answer.

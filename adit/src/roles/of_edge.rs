@@ -70,6 +70,7 @@ pub(super) async fn run(
         store,
         certificates: files.clone(),
         access: Arc::new(log),
+        usage: Arc::new(joining.usage()),
     };
     let edge = Edge::bind(config, parts, &mut registry)
         .await

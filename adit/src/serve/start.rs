@@ -24,6 +24,7 @@ use crate::{
         listening, storage,
     },
     signals,
+    usage::LocalUsage,
 };
 
 #[derive(Debug)]
@@ -72,6 +73,7 @@ impl Started {
             store,
             certificates: trust.source.clone(),
             access: Arc::new(log),
+            usage: Arc::new(LocalUsage::new(core.clone())),
         };
         let edge = Edge::bind(config, parts, &mut registry)
             .await

@@ -3,7 +3,7 @@
 use proto::v1::{
     self, accounts_client::AccountsClient, edges_client::EdgesClient,
     endpoints_client::EndpointsClient, provider_client::ProviderClient,
-    tokens_client::TokensClient,
+    tokens_client::TokensClient, usage_client::UsageClient,
 };
 use rustls::{
     RootCertStore,
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::failure::{Exit, Failure, OrFail};
 
 /// A control plane and how to be known to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Provider {
     server: String,
     channel: Channel,
@@ -101,6 +101,12 @@ impl Provider {
                 .issue(self.request(wish))
                 .await,
         )
+    }
+
+    pub(crate) async fn report_usage(&self, report: v1::ReportUsageRequest) -> Result<(), Failure> {
+        let request = self.request(report);
+        self.answer(UsageClient::new(self.channel()).report(request).await)?;
+        Ok(())
     }
 
     pub(crate) async fn join(&self, request: v1::JoinRequest) -> Result<v1::JoinResponse, Failure> {

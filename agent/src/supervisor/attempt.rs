@@ -100,6 +100,10 @@ impl Attempt {
             None => TokenWhy::Initial,
             Some(_) if self.token_refused => TokenWhy::AfterExpiry,
             Some(issued) if is_over(issued) => TokenWhy::AfterExpiry,
+            // The provider had no edge yet when it issued it.
+            Some(issued) if known_locations(issued, &self.shared.settings.locations).is_empty() => {
+                TokenWhy::Initial
+            }
             Some(issued) => return Ok(issued.clone()),
         };
         let issued = self.shared.settings.ask_token(why).await?;

@@ -11,6 +11,7 @@ mod keys;
 mod provider;
 mod stream;
 mod tokens;
+mod usage;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -59,6 +60,7 @@ pub(crate) fn routes(core: Arc<Core>) -> Result<Routes, tonic_reflection::server
     )
     .add_service(v1::edges_server::EdgesServer::new(api.clone()).max_decoding_message_size(limited))
     .add_service(v1::keys_server::KeysServer::new(api.clone()).max_decoding_message_size(limited))
+    .add_service(v1::usage_server::UsageServer::new(api.clone()).max_decoding_message_size(limited))
     .add_service(
         v1::accounts_server::AccountsServer::new(api.clone()).max_decoding_message_size(limited),
     )

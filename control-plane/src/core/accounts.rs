@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use model::{AccountId, AgentName, ApiKeyId, Role, UnixTime};
 use rand::RngCore;
 use serde::{Deserialize, Deserializer, Serialize};
-use store::{Commit, Transaction, Value, layout};
+use store::{Commit, Range, Transaction, Value, layout};
 use zeroize::Zeroizing;
 
 use super::{
@@ -27,6 +27,8 @@ const SECRET_LEN: usize = 32;
 const MAX_NAME: usize = 100;
 /// API keys of one account, without those of its agents; a list of them fits one answer.
 const MAX_API_KEYS: usize = 1000;
+/// Entries read at a time while accounts are listed.
+const ACCOUNT_PAGE: usize = 500;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Account {
@@ -174,11 +176,21 @@ impl Core {
     }
 
     pub(crate) async fn accounts(&self) -> Result<Vec<Account>, ControlError> {
-        let (entries, _) = store::entries(&*self.store, &layout::accounts()).await?;
-        let profiles = entries
-            .iter()
-            .filter(|entry| layout::account_of(&entry.key).is_some());
-        Ok(profiles.map(store::Entry::json).collect::<Result<_, _>>()?)
+        let mut accounts = Vec::new();
+        let (mut range, mut revision) = (Some(Range::from(&layout::accounts())), None);
+        while let Some(next) = range {
+            let page = self.store.read(&next, revision, ACCOUNT_PAGE).await?;
+            for entry in &page.entries {
+                if layout::is_usage(&entry.key) {
+                    return Ok(accounts);
+                }
+                if layout::account_of(&entry.key).is_some() {
+                    accounts.push(entry.json()?);
+                }
+            }
+            (range, revision) = (page.next, Some(page.revision));
+        }
+        Ok(accounts)
     }
 
     /// The account that was made first, if there is one.

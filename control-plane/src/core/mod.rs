@@ -14,6 +14,7 @@ mod names;
 mod noted;
 mod revoke;
 mod room;
+mod usage;
 mod wish;
 
 use std::{
@@ -37,6 +38,7 @@ pub(crate) use self::audit::{AUDIT_KEPT, MAX_AUDIT_RECORDS};
 pub(crate) use self::keys::KeyRing;
 #[cfg(test)]
 pub(crate) use self::revoke::MAX_REVOKED_IDS;
+pub(crate) use self::usage::UsageWish;
 pub(crate) use self::{
     accounts::{Account, ListedKey},
     agents::ListedAgent,

@@ -11,3 +11,4 @@ mod harness;
 mod surface;
 mod tokens;
 mod upkeep;
+mod usage;

@@ -8,7 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tunnel::{StreamHead, message::Visit};
 
 use super::{admit::Allowed, handle::SessionHandle, origin_stream::OriginStream};
-use crate::http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool};
+use crate::{
+    http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool},
+    usage::Count,
+};
 
 #[derive(Debug)]
 pub(crate) struct Bound {
@@ -22,6 +25,8 @@ pub(crate) struct Bound {
     pub(crate) session: Arc<SessionHandle>,
     /// The endpoint was taken from the session, and its streams with it.
     pub(super) cut: CancellationToken,
+    /// Shared by all sessions that serve the claim.
+    pub(crate) usage: Arc<Count>,
 }
 
 /// What the table gives to a visitor.
@@ -41,7 +46,7 @@ pub(crate) struct HttpEndpoint {
 }
 
 impl Holding {
-    pub(super) fn new(allowed: Allowed, session: Arc<SessionHandle>) -> Self {
+    pub(super) fn new(allowed: Allowed, session: Arc<SessionHandle>, usage: Arc<Count>) -> Self {
         let terms = terms(&allowed);
         let bound = Arc::new(Bound {
             id: allowed.id,
@@ -52,6 +57,7 @@ impl Holding {
             account: allowed.account,
             session,
             cut: CancellationToken::new(),
+            usage,
         });
         let http = terms.map(|terms| {
             let pool = Pool::default();
@@ -70,7 +76,8 @@ impl Bound {
     pub(crate) async fn open(&self, mut head: StreamHead) -> Result<OriginStream, OriginError> {
         head.bind = self.id;
         let opened = self.session.open(&head).await?;
-        Ok(OriginStream::new(opened, self.cut.clone()))
+        let (cut, usage) = (self.cut.clone(), self.usage.flow());
+        Ok(OriginStream::new(opened, cut, usage))
     }
 }
 
@@ -102,6 +109,7 @@ impl Endpoint for HttpEndpoint {
     }
 
     fn visited(&self, visit: Visit) {
+        self.bound.usage.visited();
         self.bound.session.visit(visit);
     }
 }

@@ -18,6 +18,7 @@ use tunnel::{Code, Side, Stream, StreamReset, TransportError, limits::STATUS_WIT
 use crate::{
     http::OriginError,
     metrics::{Hit, Metrics},
+    usage::Flow,
 };
 
 /// A stream whose head is sent.
@@ -59,6 +60,7 @@ pub(crate) struct OriginStream {
     when_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     slot: Slot,
     since: Instant,
+    usage: Flow,
 }
 
 /// The agent's word on the stream.
@@ -71,7 +73,7 @@ enum Answer {
 
 impl OriginStream {
     /// `cut` aborts it.
-    pub(super) fn new(opened: Opened, cut: CancellationToken) -> Self {
+    pub(super) fn new(opened: Opened, cut: CancellationToken, usage: Flow) -> Self {
         Self {
             stream: opened.stream,
             answer: Answer::Awaited(Box::pin(sleep_until(opened.since + STATUS_WITHIN))),
@@ -79,6 +81,7 @@ impl OriginStream {
             cut,
             slot: opened.slot,
             since: opened.since,
+            usage,
         }
     }
 
@@ -89,6 +92,9 @@ impl OriginStream {
         visitor: &mut TcpStream,
     ) -> Poll<io::Result<usize>> {
         let filled = self.stream.poll_fill(cx, visitor, |_| ());
+        if let Poll::Ready(Ok(bytes)) = filled {
+            self.usage.up(bytes);
+        }
         filled.map_err(either)
     }
 
@@ -98,9 +104,13 @@ impl OriginStream {
         cx: &mut Context<'_>,
         visitor: &mut TcpStream,
     ) -> Poll<io::Result<usize>> {
-        self.poll_answered(cx, |stream, cx| {
+        let drained = self.poll_answered(cx, |stream, cx| {
             stream.poll_drain(cx, visitor).map_err(either)
-        })
+        });
+        if let Poll::Ready(Ok(bytes)) = drained {
+            self.usage.down(bytes);
+        }
+        drained
     }
 
     /// Does `read` once the agent has accepted, unless the stream is cut.
@@ -163,9 +173,13 @@ impl AsyncRead for OriginStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.get_mut().poll_answered(cx, |stream, cx| {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let read = this.poll_answered(cx, |stream, cx| {
             Pin::new(stream).poll_read(cx, buf).map_err(explained)
-        })
+        });
+        this.usage.down(buf.filled().len() - before);
+        read
     }
 }
 
@@ -175,8 +189,11 @@ impl AsyncWrite for OriginStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let stream = Pin::new(&mut self.stream);
-        stream.poll_write(cx, bytes).map_err(explained)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.usage.up(bytes);
+        }
+        written.map_err(explained)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

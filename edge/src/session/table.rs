@@ -27,6 +27,7 @@ use crate::{
     bounds::SESSIONS_PER_SUBJECT,
     metrics::{Hit, Metrics},
     route::Claimed,
+    usage::Ledger,
 };
 
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub(crate) struct Sessions {
     touch: Notify,
     turn: AtomicUsize,
     limit: usize,
+    usage: Arc<Ledger>,
     metrics: Metrics,
 }
 
@@ -58,8 +60,14 @@ impl Sessions {
             touch: Notify::new(),
             turn: AtomicUsize::new(0),
             limit,
+            usage: Arc::new(Ledger::new(metrics.clone())),
             metrics,
         }
+    }
+
+    /// What the endpoints of all sessions carry.
+    pub(crate) const fn usage(&self) -> &Arc<Ledger> {
+        &self.usage
     }
 
     /// Takes a session in, with as many of its binds as can be had. One that asks for some and gets none is refused.
@@ -261,7 +269,8 @@ impl Sessions {
             let message = format!("{} is held by another session", allowed.name);
             return Err(refuse(Code::Conflict, message));
         }
-        let holding = Holding::new(allowed, session.clone());
+        let usage = self.usage.of(&allowed.claim, &allowed.account);
+        let holding = Holding::new(allowed, session.clone(), usage);
         let bound = holding.bound.clone();
         members.hold(holding);
         Ok(bound)
