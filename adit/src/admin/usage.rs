@@ -21,8 +21,8 @@ type Names = BTreeMap<String, String>;
 pub(super) async fn run(provider: &Provider, args: UsageArgs) -> Result<Answer, Failure> {
     let now = UnixTime::from(SystemTime::now());
     let mut wish = v1::ListUsageRequest {
-        account: args.account.clone().unwrap_or_default(),
-        claim: args.claim.clone().unwrap_or_default(),
+        account: args.account.unwrap_or_default(),
+        claim: args.claim.unwrap_or_default(),
         since: now.minus(args.since).as_secs(),
         ..v1::ListUsageRequest::default()
     };
@@ -37,7 +37,8 @@ pub(super) async fn run(provider: &Provider, args: UsageArgs) -> Result<Answer, 
         }
         wish.page_token = page.next_page_token;
     }
-    Ok(answer(&sums, args.by, &names(provider, &args).await))
+    let names = names(provider, wish.account).await?;
+    Ok(answer(&sums, args.by, &names))
 }
 
 fn add(sums: &mut Sums, by: UsageStep, hour: v1::UsageHour) {
@@ -53,15 +54,12 @@ fn add(sums: &mut Sums, by: UsageStep, hour: v1::UsageHour) {
     };
 }
 
-/// Of one's own claims; what was released, or belongs to others, is called by its claim.
-async fn names(provider: &Provider, args: &UsageArgs) -> Names {
-    if args.account.is_some() {
-        return Names::new();
-    }
-    let own = provider.endpoints().await.unwrap_or_default();
-    own.into_iter()
+/// Of what the account has claimed now; what was released is called by its claim.
+async fn names(provider: &Provider, account: String) -> Result<Names, Failure> {
+    let endpoints = provider.endpoints(account).await?.into_iter();
+    Ok(endpoints
         .map(|endpoint| (endpoint.claim, endpoint.name))
-        .collect()
+        .collect())
 }
 
 fn answer(sums: &Sums, by: UsageStep, names: &Names) -> Answer {

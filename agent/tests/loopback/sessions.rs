@@ -37,6 +37,24 @@ async fn ended(tunnel: &Tunnel) -> TunnelError {
     within(tunnel.ended()).await
 }
 
+/// A provider may issue a token before it knows of an edge: at its own start, say.
+#[tokio::test]
+async fn a_token_that_names_no_edge_is_asked_for_anew() {
+    let identity = Identity::new();
+    let mut edge = Edge::start(&identity, Udp::Quic).await;
+    let tokens = Arc::new(Tokens {
+        edge: Some(edge.url()),
+        ..Tokens::default()
+    });
+    let builder = agent(&identity, &edge).locations(Vec::<String>::new());
+    let tunnel = builder.tokens(tokens.clone()).build().unwrap().bind(bind());
+    let session = within(edge.session()).await;
+    assert_eq!(session.hello.token.expose(), "token 2");
+    let asked = tokens.asked.lock().unwrap().clone();
+    assert_eq!(asked, [TokenWhy::Initial, TokenWhy::Initial]);
+    drop(tunnel);
+}
+
 #[tokio::test]
 async fn hello_and_welcome_over_both_bindings() {
     let identity = Identity::new();
