@@ -221,8 +221,9 @@ async fn greet(desk: &Desk, transport: &dyn Transport) -> Option<Greeted> {
         Ok(None) => return None,
         Err(_) => {
             desk.metrics.hit(Hit::HelloTime);
+            // Not `protocol`, after which agents give up for good: most who are late have a slow machine or path.
             Refusal::new(
-                Code::Protocol,
+                Code::Idle,
                 "a session begins with hello, within five seconds",
             )
         }
