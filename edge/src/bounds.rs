@@ -75,6 +75,9 @@ pub(crate) const USAGE_FAREWELL: Duration = Duration::from_secs(2);
 
 /// Connections that wait in the system's queue for the edge to accept them.
 pub(crate) const BACKLOG: u32 = 1024;
+/// Bytes of packets that wait in a UDP socket. After a restart all agents say hello at once, in two packets each that Linux
+/// counts as 2.3 KiB; its usual 208 KiB lose all but fifty of them, this holds as many as there may be strangers.
+pub(crate) const UDP_BUFFER: usize = 4 << 20;
 /// Pause after a failed accept: out of file descriptors, most likely, and spinning would not bring any.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pauses before a port that something else holds is tried again. It may be this edge itself, about to close it.

@@ -8,7 +8,7 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use crate::bounds::{ANY_PORT_TRIES, BACKLOG};
+use crate::bounds::{ANY_PORT_TRIES, BACKLOG, UDP_BUFFER};
 
 /// Connections that are still going down from the last run do not keep the port, and IPv6 leaves IPv4 alone, so that one
 /// port can be bound on both.
@@ -40,6 +40,10 @@ pub(crate) fn tcp_and_udp(address: SocketAddr) -> io::Result<(TcpListener, UdpSo
 
 pub(crate) fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    // Less, where the system allows less, makes agents come back later, but they come.
+    if let Err(error) = socket.set_recv_buffer_size(UDP_BUFFER) {
+        tracing::debug!(%error, "the buffer of a UDP socket stays as it is");
+    }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -51,4 +55,17 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_udp_socket_holds_more_than_the_system_gives_by_itself() {
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let usual = UdpSocket::bind(here).unwrap();
+        let size = |socket: &UdpSocket| socket2::SockRef::from(socket).recv_buffer_size().unwrap();
+        assert!(size(&udp(here).unwrap()) > size(&usual));
+    }
 }
