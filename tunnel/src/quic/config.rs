@@ -14,9 +14,9 @@ use crate::limits;
 /// Bytes of one stream that may wait for their reader: 335 Mbit/s over a path of 100 ms. quinn cannot let windows grow by
 /// themselves, so this is also what a reader that stands still keeps.
 const STREAM_WINDOW: u32 = 4 << 20;
-/// Bytes of one session that may wait for their readers: sixteen streams may stand still with full windows before others
-/// suffer.
-pub(super) const SESSION_WINDOW: u32 = 64 << 20;
+/// Bytes of one session that may wait for their readers, as many as a session over the mux may hold: 64 streams may stand
+/// still with full windows before others suffer.
+pub(super) const SESSION_WINDOW: u32 = 256 << 20;
 /// Before the peer is known: a `hello` and its packets' overhead, four times over.
 const SESSION_WINDOW_BEFORE_WELCOME: u32 = 64 << 10;
 /// Bytes written but not acknowledged: what a path of 1 Gbit/s and 100 ms holds.
