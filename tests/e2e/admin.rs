@@ -48,7 +48,9 @@ fn an_api_key_is_printed_alone_and_opens_what_its_role_allows() {
 
 #[test]
 fn a_token_is_issued_for_a_name_that_nobody_had() {
-    let dev = Dev::start(&[]);
+    let range = tests::free_ports(2);
+    let (first, last) = (range.start(), range.end());
+    let dev = Dev::start(&["--tcp-ports", &format!("{first}-{last}")]);
     let token = secret(
         &dev,
         &["token", "issue", "--host", "handed", "--ttl", "5m"],
@@ -64,8 +66,8 @@ fn a_token_is_issued_for_a_name_that_nobody_had() {
     assert!(edges[0]["sessions"].as_u64().unwrap() >= 1, "{edges}");
     assert_eq!(holder.terminate().code(), Some(0));
 
-    let port = dev.admin(&["token", "issue", "--port", "44087"]);
-    assert_eq!(port["endpoints"][0], "port:44087");
+    let port = dev.admin(&["token", "issue", "--port", &last.to_string()]);
+    assert_eq!(port["endpoints"][0], format!("port:{last}"));
     let long =
         run(&mut dev.command(&["admin", "token", "issue", "--host", "handed", "--ttl", "9d"]));
     assert_eq!(long.status.code(), Some(2), "{long:?}");
@@ -191,7 +193,8 @@ fn a_signing_key_that_leaked_is_retired_when_it_is_meant() {
 /// The store is lost; a backup and its key bring back the names, and agents that never heard of it.
 #[test]
 fn a_lost_store_is_restored_and_an_old_token_serves_its_name() {
-    let mut dev = Dev::start(&[]);
+    let control = format!("127.0.0.1:{}", tests::free_port());
+    let mut dev = Dev::start(&["--control-addr", &control]);
     let site = dev.data_dir().join("site");
     fs::create_dir(&site).unwrap();
     fs::write(site.join("word.txt"), "kept").unwrap();
@@ -239,10 +242,8 @@ fn a_lost_store_is_restored_and_an_old_token_serves_its_name() {
     assert_eq!(restored["sha256"], written["sha256"]);
 
     // At the same address, because tokens say who issued them.
-    let (data, provider) = dev.kill();
-    let server = provider["server"].as_str().unwrap();
-    let control = server.strip_prefix("http://").unwrap();
-    let dev = Dev::start_in(data, &["--control-addr", control]);
+    let (data, _) = dev.kill();
+    let dev = Dev::start_in(data, &["--control-addr", &control]);
     let mut command = alone(&dev, &["http", site.to_str().unwrap(), "--json"]);
     let holder = Process::start(command.env("ADIT_TOKEN", &token));
     holder.wait_for_event(0, "ready");

@@ -39,7 +39,14 @@ fn a_killed_agent_takes_its_name_over_again() {
 fn a_killed_provider_comes_back_and_agents_return_by_themselves() {
     let files = tempfile::tempdir().unwrap();
     fs::write(files.path().join("f"), "still here").unwrap();
-    let dev = Dev::start(&[]);
+    let [edge, http, control] = [(); 3].map(|()| format!("127.0.0.1:{}", tests::free_port()));
+    let addresses = [
+        ["--edge-addr", &edge],
+        ["--http-addr", &http],
+        ["--control-addr", &control],
+    ]
+    .concat();
+    let dev = Dev::start(&addresses);
     let shares: Vec<_> = TRANSPORTS
         .map(|t| {
             dev.share(&[
@@ -60,24 +67,8 @@ fn a_killed_provider_comes_back_and_agents_return_by_themselves() {
         .iter()
         .map(|share| share.process.stdout().len())
         .collect();
-    let (data, provider) = dev.kill();
-    let addr = |key: &str| provider[key][0].as_str().unwrap().to_owned();
-    let control = provider["server"]
-        .as_str()
-        .unwrap()
-        .trim_start_matches("http://")
-        .to_owned();
-    let dev = Dev::start_in(
-        data,
-        &[
-            "--edge-addr",
-            &addr("https"),
-            "--http-addr",
-            &addr("http"),
-            "--control-addr",
-            &control,
-        ],
-    );
+    let (data, _) = dev.kill();
+    let dev = Dev::start_in(data, &addresses);
     for ((share, from), url) in shares.iter().zip(seen).zip(&urls) {
         share.process.wait_for_event(from, "ready");
         assert_eq!(run(curl(&dev).arg(url)).stdout, b"still here", "{url}");

@@ -123,9 +123,12 @@ fn a_visitor_that_aborts_aborts_at_the_origin() {
 #[test]
 fn an_asked_port_is_given_and_stays_for_the_same_target() {
     let origin = echo();
-    let dev = Dev::start(&["--tcp-ports", "45200-45299"]);
-    let asked = dev.share(&["tcp", &origin.port(), "--port", "45250"]);
-    assert_eq!(address(&asked), "127.0.0.1:45250");
+    let range = tests::free_ports(100);
+    let (first, last) = (range.start(), range.end());
+    let dev = Dev::start(&["--tcp-ports", &format!("{first}-{last}")]);
+    let wanted = (first + 50).to_string();
+    let asked = dev.share(&["tcp", &origin.port(), "--port", &wanted]);
+    assert_eq!(address(&asked), format!("127.0.0.1:{wanted}"));
     drop(asked);
     let first = address(&dev.share(&["tcp", &origin.port()]));
     let second = address(&dev.share(&["tcp", &origin.port()]));

@@ -1,11 +1,14 @@
 //! `adit dev` and `adit http|tls|tcp` as real processes on free ports.
 
-use std::{path::PathBuf, process::Command, time::Instant};
+use std::{ops::RangeInclusive, path::PathBuf, process::Command, time::Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Process, WAIT, adit};
+use crate::{Process, WAIT, adit, free_ports};
+
+/// More `tcp` endpoints than a test shares.
+const TCP_PORTS: u16 = 20;
 
 /// A provider on this machine, in a data directory of its own.
 pub struct Dev {
@@ -54,6 +57,10 @@ impl Dev {
             if !args.contains(&flag) {
                 command.args([flag, "127.0.0.1:0"]);
             }
+        }
+        // Providers run beside one another here: each has ports of its own for its `tcp` endpoints.
+        if !args.contains(&"--tcp-ports") {
+            command.args(["--tcp-ports", &written(&free_ports(TCP_PORTS))]);
         }
         prepare(&mut command);
         let process = Process::start(&mut command);
@@ -182,6 +189,10 @@ fn url_of(ready: &Value, scheme: &str) -> String {
         .find(|url| url.starts_with(&start))
         .unwrap()
         .to_owned()
+}
+
+fn written(ports: &RangeInclusive<u16>) -> String {
+    format!("{}-{}", ports.start(), ports.end())
 }
 
 fn port(addr: &str) -> u16 {

@@ -21,5 +21,7 @@ pub use self::{
     namespaces::Namespaces,
     origin::{Origin, echo, http_files, silent, speaks_first},
     process::{Process, WAIT},
-    tools::{adit, free_port, install_crypto, program, python, root_of_repository, run},
+    tools::{
+        adit, free_port, free_ports, install_crypto, program, python, root_of_repository, run,
+    },
 };

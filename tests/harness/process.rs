@@ -120,10 +120,14 @@ impl Process {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// The exit status, once all that the process said is here too.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + WAIT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                // Its pipes end with it: nothing is found, and everything was read.
+                let _ = self.stdout.wait(0, |_| None::<()>);
+                let _ = self.stderr.wait(0, |_| None::<()>);
                 return status;
             }
             assert!(

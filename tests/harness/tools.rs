@@ -1,9 +1,11 @@
 //! Programs: our own binary, and those of others. One that is missing is a failure.
 
 use std::{
-    net::TcpListener,
+    net::{TcpListener, UdpSocket},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 pub fn root_of_repository() -> PathBuf {
@@ -71,13 +73,37 @@ pub fn run(command: &mut Command) -> Output {
         .unwrap_or_else(|error| panic!("cannot run {name}: {error}"))
 }
 
-/// A port that was free a moment ago, for programs that cannot be told port 0.
+/// A port on 127.0.0.1 for a listener that cannot take port 0: one that is named before it starts, or starts twice.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    *free_ports(1).start()
+}
+
+/// The same for so many ports in a row. None is of those that Linux gives to outgoing connections and to port 0: a test that
+/// runs beside this one opens thousands of them, and each would keep a listener from its port.
+pub fn free_ports(count: u16) -> RangeInclusive<u16> {
+    const FIRST: u32 = 15_000;
+    const LAST: u32 = 31_999;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Where another process starts is far away, whatever their ids are.
+    let own = std::process::id().wrapping_mul(0x9e37_79b1) >> 8;
+    let size = LAST - FIRST + 1;
+    for _ in 0..size {
+        let taken = TAKEN.fetch_add(u32::from(count), Relaxed);
+        let first = FIRST + own.wrapping_add(taken) % size;
+        let last = first + u32::from(count) - 1;
+        let (Ok(first), Ok(last)) = (u16::try_from(first), u16::try_from(last)) else {
+            continue;
+        };
+        if u32::from(last) <= LAST && (first..=last).all(is_free) {
+            return first..=last;
+        }
+    }
+    panic!("no {count} ports in a row are free");
+}
+
+fn is_free(port: u16) -> bool {
+    let address = ("127.0.0.1", port);
+    TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
 }
 
 pub fn install_crypto() {

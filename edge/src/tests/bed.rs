@@ -2,14 +2,17 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use model::{
-    AgentId, Endpoint, Grant, GrantedEndpoint, Kind, PlacementFact, Revision, Revocation,
-    RevocationFact, Sharing, UnixTime, UsageReport,
+    AgentId, Congestion, Endpoint, Grant, GrantedEndpoint, Kind, PlacementFact, Revision,
+    Revocation, RevocationFact, Sharing, UnixTime, UsageReport,
 };
 use prometheus_client::registry::Registry;
 use rustls::pki_types::ServerName;
@@ -88,10 +91,15 @@ pub(crate) fn now() -> UnixTime {
     SystemTime::now().into()
 }
 
-/// One that was free a moment ago.
+/// A port that no other bed has, and that the system gives neither to outgoing connections nor to port 0.
 fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(14_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn config(port: u16) -> Config {
@@ -112,6 +120,7 @@ fn config(port: u16) -> Config {
         audience: "https://p.example/edge".into(),
         reset_key: None,
         snapshot: None,
+        congestion: Congestion::System,
         limits: Limits {
             drain: Duration::from_secs(5),
             ..Limits::default()
@@ -327,6 +336,7 @@ pub(crate) fn hello(token: Secret) -> Hello {
         agent: "test/1".into(),
         bind: None,
         resume: None,
+        proof: None,
         visits: false,
     }
 }
