@@ -6,6 +6,7 @@
     reason = "all of this file is a test"
 )]
 
+mod clocks;
 mod flow;
 mod long;
 mod outage;

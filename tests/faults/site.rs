@@ -5,13 +5,14 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 use tests::{
-    Authority, Configured, EtcdCluster, Origin, Process, User, WAIT, free_port, http_files,
+    Authority, Configured, EtcdCluster, Origin, Process, User, WAIT, adit, free_port, http_files,
     program, run, write_secret,
 };
 
@@ -96,15 +97,43 @@ impl Site {
     /// Starts a process, for the first time or again, and waits until it says that it serves.
     pub(crate) fn begin(&mut self, name: &'static str) {
         let process = if CONTROL_PLANES.contains(&name) {
-            Configured::start("control-plane", &self.control_plane(name)).process
+            let file = self.control_plane(name);
+            Configured::start_by(self.by_clock(name, adit()), "control-plane", &file).process
         } else if EDGES.contains(&name) {
-            Configured::start("edge", &self.edge(name)).process
+            let file = self.edge(name);
+            Configured::start_by(self.by_clock(name, adit()), "edge", &file).process
         } else {
             let target = self.origin.port();
             let args = ["http", &target, "--host", name, "--transport", name];
-            self.user.share(&args).0
+            User::share_by(self.by_clock(name, self.user.command(&args))).0
         };
         self.processes.insert(name, process);
+    }
+
+    /// Every process of the site looks at a clock of its own, which [`Site::step`] sets.
+    fn by_clock(&self, name: &str, mut command: Command) -> Command {
+        let file = self.clock(name);
+        if !file.exists() {
+            fs::write(&file, "+0").unwrap();
+        }
+        command
+            .env("LD_PRELOAD", libfaketime())
+            .env("FAKETIME_TIMESTAMP_FILE", file)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("DONT_FAKE_MONOTONIC", "1");
+        command
+    }
+
+    fn clock(&self, name: &str) -> PathBuf {
+        self.dir.path().join(format!("{name}.clock"))
+    }
+
+    /// Sets the wall clock of a process so many seconds before or behind the right time, while it runs.
+    pub(crate) fn step(&self, name: &str, seconds: i64) {
+        // In one step: a file that is half written would be another time.
+        let (file, new) = (self.clock(name), self.dir.path().join("new.clock"));
+        fs::write(&new, format!("{seconds:+}")).unwrap();
+        fs::rename(new, file).unwrap();
     }
 
     pub(crate) fn kill(&mut self, name: &str) {
@@ -194,6 +223,12 @@ impl Site {
         Ok(file)
     }
 
+    /// An agent for a new name, from its start on.
+    pub(crate) fn agent(&self, host: &str) -> Process {
+        let args = ["http", &self.origin.port(), "--host", host, "--json"];
+        Process::start(&mut self.user.command(&args))
+    }
+
     /// An agent with nothing but a token.
     pub(crate) fn agent_with(&self, token: &Path) -> Process {
         let token = token.display().to_string();
@@ -252,4 +287,13 @@ impl Site {
         fs::write(&file, text.replace("COMMON", &common).replace("DIR", &dir)).unwrap();
         file
     }
+}
+
+/// Where Debian and others have it; it is loaded by `ld.so`, which knows its own directories only.
+fn libfaketime() -> PathBuf {
+    let directories = fs::read_dir("/usr/lib").unwrap();
+    directories
+        .map(|entry| entry.unwrap().path().join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.exists())
+        .expect("libfaketime is missing: run tests/install")
 }

@@ -20,7 +20,12 @@ pub struct Configured {
 impl Configured {
     /// `adit COMMAND -c FILE`.
     pub fn start(command: &str, file: &Path) -> Self {
-        let process = Process::start(adit().args([command, "--json", "-c"]).arg(file));
+        Self::start_by(adit(), command, file)
+    }
+
+    /// The same of a binary that has its own environment.
+    pub fn start_by(mut adit: Command, command: &str, file: &Path) -> Self {
+        let process = Process::start(adit.args([command, "--json", "-c"]).arg(file));
         let (_, started) = process.wait_for_event(0, "started");
         Self { process, started }
     }
@@ -83,7 +88,12 @@ impl User {
 
     /// A sharing command, once it is ready.
     pub fn share(&self, args: &[&str]) -> (Process, Value) {
-        let process = Process::start(self.command(args).arg("--json"));
+        Self::share_by(self.command(args))
+    }
+
+    /// The same of a command that has its own environment.
+    pub fn share_by(mut command: Command) -> (Process, Value) {
+        let process = Process::start(command.arg("--json"));
         let (_, ready) = process.wait_for_event(0, "ready");
         (process, ready)
     }
