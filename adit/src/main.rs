@@ -20,7 +20,7 @@ mod share;
 mod signals;
 mod usage;
 
-use std::process::ExitCode;
+use std::{num::NonZeroUsize, process::ExitCode};
 
 use clap::Parser;
 
@@ -35,13 +35,8 @@ fn main() -> ExitCode {
     if let Command::Completions { shell } = &cli.command {
         return finish(cli::completions(*shell));
     }
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let random = provider.secure_random;
     // An error means that a provider is installed already, which is what is wanted.
-    let _ = provider.install_default();
-    // aws-lc gathers entropy for some 30 ms before its first random byte. Beside everything else a start does not feel it; whoever
-    // needs one earlier waits as he would have, and is told of an error himself.
-    std::thread::spawn(move || random.fill(&mut [0]));
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // Processes of a provider begin their log when they have read how.
     if !matches!(
         cli.command,
@@ -49,10 +44,11 @@ fn main() -> ExitCode {
     ) {
         observe::start_log(cli.verbose, cli.log_format);
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads(&cli.command) {
+        runtime.worker_threads(threads.get());
+    }
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             return finish(Err(Failure::new(
@@ -65,6 +61,18 @@ fn main() -> ExitCode {
     // A blocking read of a terminal or a name lookup may still be under way; it has nothing left to tell.
     runtime.shutdown_background();
     finish(result)
+}
+
+/// How many threads carry bytes; none is one for each core. An agent's session is one connection, so a second thread only
+/// wakes the first one (docs/decisions/0019). What is shown on a terminal has the main thread for itself, so that a
+/// terminal which stands still holds up nobody.
+fn threads(command: &Command) -> Option<NonZeroUsize> {
+    match command {
+        Command::Dev(args) => args.threads,
+        Command::Serve(args) => args.process.threads,
+        Command::ControlPlane(args) | Command::Edge(args) => args.process.threads,
+        _ => Some(NonZeroUsize::MIN),
+    }
 }
 
 #[cfg(feature = "otel")]

@@ -2,8 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use model::Congestion;
 use rustls::{ClientConfig, RootCertStore};
-use tunnel::message::Bind;
+use tunnel::{congestion, message::Bind};
 
 use crate::{
     BuildError, Issued, Location, TokenSource, TokenSourceError, TokenSourceErrorKind, TokenWhy,
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) locations: Vec<Location>,
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) transport: TransportChoice,
+    pub(crate) congestion: Congestion,
     pub(crate) quic_retry_every: Duration,
     pub(crate) name: String,
     pub(crate) provider: String,
@@ -54,6 +56,7 @@ pub struct AgentBuilder {
     tokens: Option<Arc<dyn TokenSource>>,
     roots: RootCertStore,
     transport: TransportChoice,
+    congestion: Congestion,
     quic_retry_every: Duration,
     name: String,
     provider: String,
@@ -69,6 +72,7 @@ impl Agent {
             tokens: None,
             roots: RootCertStore::empty(),
             transport: TransportChoice::Auto,
+            congestion: Congestion::System,
             quic_retry_every: quic_return::EVERY,
             name: DEFAULT_NAME.into(),
             provider: String::new(),
@@ -133,6 +137,13 @@ impl AgentBuilder {
         self
     }
 
+    /// Congestion control of what is sent to the edge.
+    #[must_use]
+    pub const fn congestion(mut self, congestion: Congestion) -> Self {
+        self.congestion = congestion;
+        self
+    }
+
     /// How often a session that fell to TCP tries QUIC again; by default every ten minutes.
     #[must_use]
     pub const fn quic_retry_every(mut self, period: Duration) -> Self {
@@ -177,12 +188,14 @@ impl AgentBuilder {
     }
 
     pub fn build(self) -> Result<Agent, BuildError> {
+        congestion::check(self.congestion)?;
         let roots = Arc::new(self.roots);
         let locations: Result<_, _> = self.locations.iter().map(|url| url.parse()).collect();
         Ok(Agent(Arc::new(Settings {
             locations: locations?,
             tokens: self.tokens.ok_or(BuildError::NoTokens)?,
             transport: self.transport,
+            congestion: self.congestion,
             quic_retry_every: self.quic_retry_every,
             name: self.name,
             provider: self.provider,
@@ -190,7 +203,7 @@ impl AgentBuilder {
             resume_as: self.resume_as,
             visits: self.visits,
             tls_tcp: dial::client_config(Arc::clone(&roots), &[ALPN_UPGRADE])?,
-            tls_quic: dial::quic_config(roots)?,
+            tls_quic: dial::quic_config(roots, self.congestion)?,
         })))
     }
 }

@@ -1,6 +1,6 @@
 //! Why a tunnel is over.
 
-use tunnel::Code;
+use tunnel::{Code, congestion::CongestionError};
 
 use crate::{LocationError, TokenSourceError};
 
@@ -21,6 +21,8 @@ pub enum BuildError {
     NoTokens,
     #[error(transparent)]
     Location(#[from] LocationError),
+    #[error(transparent)]
+    Congestion(#[from] CongestionError),
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
 }

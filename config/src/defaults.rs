@@ -17,7 +17,7 @@ pub(crate) const PAGE_LABEL: &str = "adit";
 pub(crate) const EDGE_LABEL: &str = "edge";
 pub(crate) const REGION: &str = "default";
 pub(crate) const NAMESPACE: &str = "/adit/";
-pub(crate) const TCP_PORTS: RangeInclusive<u16> = 44000..=44099;
+pub(crate) const TCP_PORTS: RangeInclusive<u16> = 20000..=20099;
 /// The ports of the protocols.
 pub(crate) const HTTPS: u16 = 443;
 pub(crate) const HTTP: u16 = 80;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use model::{EdgeId, Hostname, Region};
+use model::{Congestion, EdgeId, Hostname, Region};
 
 use self::checks::{Found, Needs};
 use crate::{
@@ -88,6 +88,8 @@ pub struct EdgeSettings {
     /// The port in visitors' URLs.
     pub https_port: u16,
     pub certificates: Vec<Certificate>,
+    /// Of what agents are sent.
+    pub congestion: Congestion,
     pub drain: Duration,
     pub max_visitors: u64,
     pub max_sessions: u64,
@@ -367,6 +369,7 @@ fn edge(found: &mut Found<'_>, role: Role, zone: Option<&Hostname>) -> Option<Ed
         https_port,
         https,
         certificates: file.certificates.clone(),
+        congestion: section.congestion.unwrap_or_default(),
         drain: section.drain.unwrap_or(defaults::DRAIN),
         max_visitors: section.max_visitors.unwrap_or(defaults::VISITORS),
         max_sessions: section.max_sessions.unwrap_or(defaults::SESSIONS),

@@ -30,7 +30,7 @@ pub fn show_duration(time: Duration) -> String {
     format!("{}{name}", millis / scale)
 }
 
-/// `44000-44099`, `443`, or `none`.
+/// `20000-20099`, `443`, or `none`.
 #[allow(
     clippy::reversed_empty_ranges,
     reason = "that is how no port is written"
@@ -43,7 +43,7 @@ pub fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     match (first.trim().parse(), last.trim().parse()) {
         (Ok(first), Ok(last)) if 0 < first && first <= last => Ok(first..=last),
         _ => Err(format!(
-            "a port range is written FIRST-LAST, as in 44000-44099, or none; not {text:?}"
+            "a port range is written FIRST-LAST, as in 20000-20099, or none; not {text:?}"
         )),
     }
 }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn ranges_are_checked() {
-        assert_eq!(port_range("44000-44099"), Ok(44000..=44099));
+        assert_eq!(port_range("20000-20099"), Ok(20000..=20099));
         assert_eq!(port_range("7"), Ok(7..=7));
         assert!(port_range("none").unwrap().is_empty());
         for bad in ["", "2-1", "0-5", "1-70000", "a-b"] {

@@ -18,6 +18,8 @@ pub(crate) const PLACEMENT_WAIT: Duration = Duration::from_secs(2);
 pub(crate) const WAITING_VISITORS: usize = 2000;
 /// How long a hello waits for this edge's replica to learn of what the token names.
 pub(crate) const REPLICA_WAIT: Duration = Duration::from_secs(2);
+/// How long `bound` waits for the port to be listened on.
+pub(crate) const PORT_WAIT: Duration = Duration::from_secs(1);
 /// How long an answer to a refused hello may take to be read, before the connection is closed over it.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the streams of a session that another has replaced may go on.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use model::{EdgeId, Hostname, Region};
+use model::{Congestion, EdgeId, Hostname, Region};
 
 use crate::SnapshotConfig;
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub reset_key: Option<ResetKey>,
     /// A file to start from while the store is away; none keeps nothing.
     pub snapshot: Option<SnapshotConfig>,
+    /// Of what agents are sent.
+    pub congestion: Congestion,
     pub limits: Limits,
 }
 

@@ -23,6 +23,7 @@ use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
+use tunnel::congestion::{self, CongestionError};
 
 use self::staleness::Staleness;
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
     connection::Carrier,
     http,
     listen::{
-        Door, Front, Stages, Strangers,
+        Door, Front, OpenPorts, Stages, Strangers,
         quic::{self, OwnCertificates, QuicError},
         sockets, tcp,
     },
@@ -73,6 +74,8 @@ pub enum BindError {
     Certificate(#[from] CertificateError),
     #[error(transparent)]
     Schema(SchemaError),
+    #[error(transparent)]
+    Congestion(#[from] CongestionError),
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -170,6 +173,7 @@ impl Edge {
         parts: Parts,
         registry: &mut Registry,
     ) -> Result<Self, BindError> {
+        congestion::check(config.congestion)?;
         let first = config.names.first().ok_or(BindError::Incomplete)?.clone();
         must_know_schema(&parts.store).await?;
         let own = OwnCertificates::load(config.names.clone(), parts.certificates.clone()).await?;
@@ -346,11 +350,15 @@ fn bind_sockets(config: &Config, own: &Arc<OwnCertificates>) -> Result<Sockets, 
         let failed = |error| BindError::Listen(address, error);
         addresses.quic.push(socket.local_addr().map_err(failed)?);
         endpoints.push(
-            quic::endpoint(socket, own.clone(), config.reset_key.as_ref()).map_err(|error| {
-                match error {
-                    QuicError::Socket(error) => failed(error),
-                    QuicError::Tls(error) => error.into(),
-                }
+            quic::endpoint(
+                socket,
+                own.clone(),
+                config.reset_key.as_ref(),
+                config.congestion,
+            )
+            .map_err(|error| match error {
+                QuicError::Socket(error) => failed(error),
+                QuicError::Tls(error) => error.into(),
             })?,
         );
     }
@@ -390,8 +398,10 @@ fn desk(
 ) -> Arc<Desk> {
     Arc::new(Desk {
         edge: config.id.clone(),
+        names: config.names.clone(),
         region: config.region.clone(),
         ports: config.tcp_ports.clone(),
+        open_ports: Arc::new(OpenPorts::new(config.tcp_hosts.len())),
         expect: Expect {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
@@ -432,6 +442,7 @@ fn front(
         carrier: Carrier::new(parts.access, metrics.clone()),
         http: Arc::new(http),
         plain_http: config.plain_http,
+        congestion: config.congestion,
         visitors: Arc::new(Semaphore::new(limits.visitors)),
         strangers: Arc::new(strangers),
         metrics,

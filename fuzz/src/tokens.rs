@@ -6,7 +6,10 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bolero::check;
 use model::{Grant, GrantLimits, GrantedEndpoint, Kind, Revision, UnixTime};
-use token::{Claims, Expect, KeySet, LEEWAY, MAX_TOKEN_LEN, PublicKey, SigningKey, verify};
+use token::{
+    Binding, Claims, Expect, KeySet, LEEWAY, MAX_TOKEN_LEN, ProofKey, PublicKey, SigningKey,
+    check_proof, verify,
+};
 
 use crate::{ITERATIONS, SLOW_ITERATIONS, recipe::Recipe};
 
@@ -177,5 +180,28 @@ fn private_key() {
             let keys = [read.public().clone()].into_iter().collect();
             let token = read.sign(&claims()).unwrap();
             assert_eq!(verify(token.expose(), &keys, &expect(), NOW), Ok(claims()));
+        });
+}
+
+/// Nobody without the key makes a proof, whatever they change.
+#[test]
+fn changed_proof() {
+    let key = ProofKey::generate().unwrap();
+    let here = Binding::Exporter(&[7; 32]);
+    let whole = key.prove("a.b.c", here).unwrap();
+    check!()
+        .with_iterations(SLOW_ITERATIONS)
+        .with_type::<(usize, u8, Vec<u8>)>()
+        .for_each(|(at, byte, junk)| {
+            let mut changed = whole.clone().into_bytes();
+            let at = at % changed.len();
+            changed[at] = *byte;
+            let held = |text: &str| check_proof(text, &key.thumbprint(), "a.b.c", here);
+            if let Ok(text) = std::str::from_utf8(&changed)
+                && text != whole
+            {
+                assert!(held(text).is_err());
+            }
+            assert!(held(&String::from_utf8_lossy(junk)).is_err());
         });
 }

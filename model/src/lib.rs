@@ -4,6 +4,7 @@
 
 mod agent;
 mod bound;
+mod congestion;
 mod endpoint;
 mod facts;
 mod grant;
@@ -17,6 +18,7 @@ mod usage;
 
 pub use agent::{AgentName, AgentNameError};
 pub use bound::Hits;
+pub use congestion::{Congestion, CongestionError};
 pub use endpoint::{Endpoint, EndpointName, EndpointNameError, Kind, KindError, Sharing};
 pub use facts::{EdgeFact, PlacementFact, Revocation, RevocationFact};
 pub use grant::{Grant, GrantLimits, GrantedEndpoint};

@@ -225,6 +225,24 @@ fn a_lost_etcd_is_restored_and_an_old_token_serves_its_name() {
     assert_eq!(user.visit(&url), "kept");
 }
 
+/// A token that was handed over names no edge, and there may be none yet.
+#[test]
+fn an_agent_with_a_token_finds_the_edge_that_comes_later() {
+    let site = Site::new();
+    let control = site.control_plane("one");
+    let user = site.administrator(&control, "one");
+    site.role_key(&user);
+    let token = user.output(&["admin", "token", "issue", "--host", "shop"]);
+    let file = site.dir.path().join("token");
+    write_secret(&file, &token);
+    let file = file.to_str().unwrap();
+    let args = ["http", "127.0.0.1:9", "--token-file", file, "--json"];
+    let agent = Process::start(&mut user.command(&args));
+    agent.wait_for_event(0, "disconnected");
+    let _edge = Configured::start("edge", &site.edge(&control));
+    agent.wait_for_event(0, "ready");
+}
+
 #[test]
 fn an_edge_in_a_process_of_its_own_reports_what_it_carried() {
     let site = Site::new();

@@ -66,6 +66,35 @@ fn a_token_opens_only_its_own_name() {
 }
 
 #[test]
+fn a_token_of_another_key_is_of_no_use_to_its_thief() {
+    let dev = Dev::start(&[]);
+    dev.admin(&["endpoint", "claim", "bound"]);
+    // RFC 8037, appendix A.3: a key that nobody here holds.
+    let key = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let issued = dev.admin(&[
+        "token",
+        "issue",
+        "--endpoint",
+        "bound.localhost",
+        "--key-thumbprint",
+        key,
+    ]);
+    let token = issued["token"].as_str().unwrap();
+    assert_eq!(share_with(&dev, token, "bound"), Some(4));
+    let output = run(&mut dev.command(&[
+        "admin",
+        "token",
+        "issue",
+        "--endpoint",
+        "bound.localhost",
+        "--key-thumbprint",
+        "short",
+    ]));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("RFC 7638"), "{stderr}");
+}
+
+#[test]
 fn garbage_is_no_token() {
     let dev = Dev::start(&[]);
     for garbage in ["x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {

@@ -5,6 +5,7 @@
 
 mod claims;
 mod key;
+mod proof;
 mod revoke;
 mod rotation;
 mod sign;
@@ -13,6 +14,7 @@ mod wire;
 
 pub use claims::Claims;
 pub use key::{KeyError, KeySet, PublicKey, SigningKey};
+pub use proof::{Binding, MAX_PROOF_LEN, ProofError, ProofKey, check_proof, is_thumbprint};
 pub use revoke::Revocations;
 pub use rotation::{KeyRecord, OVERLAP, SIGNING_PERIOD, Step, plan, signer};
 pub use sign::{SignError, Token};

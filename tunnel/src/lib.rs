@@ -5,6 +5,7 @@
 
 pub mod bounds;
 pub mod code;
+pub mod congestion;
 pub mod control;
 pub mod head;
 pub mod limits;
@@ -26,4 +27,4 @@ pub use head::StreamHead;
 pub use limits::Limits;
 pub use secret::Secret;
 pub use stream::{Side, Stream};
-pub use transport::{Transport, TransportError, TransportKind, TransportStats};
+pub use transport::{Exporter, Transport, TransportError, TransportKind, TransportStats};

@@ -29,6 +29,10 @@ pub enum AgentMessage {
     Token {
         token: Secret,
     },
+    /// The answer to a challenge.
+    Proof {
+        proof: Secret,
+    },
     /// No new streams, please: the agent leaves when the old ones are done.
     Drain,
     /// The agent is bound elsewhere, as the edge asked.
@@ -50,6 +54,10 @@ pub enum AgentMessage {
 #[serde(tag = "t", rename_all = "lowercase")]
 pub enum EdgeMessage {
     Welcome(Welcome),
+    /// The token is bound to a key, and the hello proved nothing: prove that you hold it.
+    Challenge {
+        nonce: String,
+    },
     Bound(Bound),
     Unbound {
         id: u32,
@@ -83,6 +91,9 @@ pub struct Hello {
     /// The secret of a session that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Secret>,
+    /// That the agent holds the key which the token is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Secret>,
     /// Asks for a [`Visit`] per request.
     #[serde(default, skip_serializing_if = "wire::is_false")]
     pub visits: bool,

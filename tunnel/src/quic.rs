@@ -16,6 +16,7 @@ use crate::{
     Code, Stream, Transport, TransportError, TransportKind, TransportStats,
     bounds::{self, Bound},
     limits::{self, cut},
+    transport::{EXPORTER_LABEL, Exporter},
 };
 
 /// The application protocol of the session (RFC 7301).
@@ -94,6 +95,14 @@ impl Transport for QuicTransport {
 
     fn rtt(&self) -> Option<Duration> {
         Some(self.0.rtt())
+    }
+
+    fn exporter(&self) -> Option<Exporter> {
+        let mut exporter = Exporter::default();
+        let exported = self
+            .0
+            .export_keying_material(&mut exporter, EXPORTER_LABEL, b"");
+        exported.ok().map(|()| exporter)
     }
 
     fn kind(&self) -> TransportKind {

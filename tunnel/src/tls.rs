@@ -5,6 +5,7 @@
 //! were read. Everything that makes TLS hard stays with rustls: the handshake, certificates, tickets and the key schedule,
 //! whose next keys it also derives ([`rustls::kernel`]).
 
+mod export;
 mod handshake;
 mod key;
 mod record;

@@ -29,12 +29,20 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// A smoothed round trip, once there was one.
     fn rtt(&self) -> Option<Duration>;
 
+    /// What both ends of this connection know and nobody else does (`tls-exporter`, RFC 9266); none where TLS is not ours.
+    fn exporter(&self) -> Option<Exporter>;
+
     fn kind(&self) -> TransportKind;
 
     fn peer(&self) -> SocketAddr;
 
     fn stats(&self) -> TransportStats;
 }
+
+/// Channel bindings have 32 bytes (RFC 9266, section 2).
+pub type Exporter = [u8; 32];
+/// The label that they are derived with.
+pub(crate) const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// Which network protocol carries the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -66,6 +66,7 @@ async fn into_file(
 async fn into_etcd(config: &Path, backup: &Backup, over: Over) -> Result<Restored, Failure> {
     let nothing_more = ProcessArgs {
         data_dir: None,
+        threads: None,
         admin_addr: Vec::new(),
         json: false,
     };

@@ -18,7 +18,8 @@ pub(super) async fn run(provider: &Provider, command: TokenCommand) -> Result<An
             names,
             ttl,
             session_ttl,
-        } => issue(provider, &names, ttl, session_ttl).await,
+            key_thumbprint,
+        } => issue(provider, &names, ttl, session_ttl, key_thumbprint).await,
         TokenCommand::Revoke { what } => {
             let what = Some(revoked(what)?);
             provider.revoke(v1::RevokeRequest { what }).await?;
@@ -32,6 +33,7 @@ async fn issue(
     names: &NamesArgs,
     ttl: Option<Duration>,
     session_ttl: Option<Duration>,
+    key_thumbprint: Option<String>,
 ) -> Result<Answer, Failure> {
     let own = provider.endpoints(String::new()).await?;
     let (mut claims, mut granted) = (Vec::new(), Vec::new());
@@ -46,6 +48,7 @@ async fn issue(
         ttl: seconds(ttl),
         session_ttl: seconds(session_ttl),
         agent: String::new(),
+        key_thumbprint: key_thumbprint.unwrap_or_default(),
     };
     let issued = provider.issue(wish).await?;
     let json = json!({

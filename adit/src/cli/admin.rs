@@ -154,6 +154,9 @@ pub(crate) enum TokenCommand {
         /// How long a session may live, as in 12h [default: the provider's]
         #[arg(long, value_name = "TIME", value_parser = duration)]
         session_ttl: Option<Duration>,
+        /// Bind the token to a key, by the thumbprint of its JWK (RFC 7638); the agent must prove that it holds it
+        #[arg(long, value_name = "JKT")]
+        key_thumbprint: Option<String>,
     },
     /// Refuse tokens from now on and cut their sessions
     Revoke {

@@ -1,6 +1,6 @@
 //! `adit dev`.
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf};
 
 use model::{Hostname, Label};
 
@@ -74,8 +74,12 @@ pub(crate) struct DevArgs {
     pub(crate) admin_addr: SocketAddr,
 
     /// Ports for shared TCP servers
-    #[arg(long, value_name = "FIRST-LAST", env = "ADIT_TCP_PORTS", default_value = "44000-44099", value_parser = port_range)]
+    #[arg(long, value_name = "FIRST-LAST", env = "ADIT_TCP_PORTS", default_value = "20000-20099", value_parser = port_range)]
     pub(crate) tcp_ports: RangeInclusive<u16>,
+
+    /// How many threads carry visitors and sessions [default: one for each core]
+    #[arg(long, value_name = "N", env = "ADIT_THREADS")]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// Put the development CA into this system's trust store first (may need root), so that browsers take its certificates
     #[arg(long)]
@@ -93,7 +97,7 @@ fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     match (first.trim().parse(), last.trim().parse()) {
         (Ok(first), Ok(last)) if 0 < first && first <= last => Ok(first..=last),
-        _ => Err("a port range is written FIRST-LAST, as in 44000-44099".into()),
+        _ => Err("a port range is written FIRST-LAST, as in 20000-20099".into()),
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
 
     #[test]
     fn ranges_are_checked() {
-        assert_eq!(port_range("44000-44099"), Ok(44000..=44099));
+        assert_eq!(port_range("20000-20099"), Ok(20000..=20099));
         assert_eq!(port_range("7"), Ok(7..=7));
         for bad in ["", "2-1", "0-5", "1-70000", "a-b"] {
             assert!(port_range(bad).is_err(), "{bad}");

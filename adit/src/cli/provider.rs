@@ -1,6 +1,6 @@
 //! `adit serve`, `adit control-plane`, `adit edge` and `adit config`.
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
+use std::{net::SocketAddr, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf};
 
 use clap::ValueEnum;
 use model::Hostname;
@@ -43,6 +43,10 @@ pub(crate) struct ProcessArgs {
     )]
     pub(crate) admin_addr: Vec<SocketAddr>,
 
+    /// How many threads carry visitors and sessions [default: one for each core]
+    #[arg(long, value_name = "N", env = "ADIT_THREADS")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
     /// Print one JSON line when everything is bound, and one at the end (docs/cli.md)
     #[arg(long)]
     pub(crate) json: bool,
@@ -81,7 +85,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "ADIT_CONTROL_ADDR")]
     pub(crate) control_addr: Option<SocketAddr>,
 
-    /// Ports for shared TCP servers, or none [default: 44000-44099]
+    /// Ports for shared TCP servers, or none [default: 20000-20099]
     #[arg(long, value_name = "FIRST-LAST", env = "ADIT_TCP_PORTS", value_parser = config::port_range)]
     pub(crate) tcp_ports: Option<RangeInclusive<u16>>,
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::ValueEnum;
+use model::Congestion;
 use serde::Deserialize;
 
 const HOST_HELP: &str =
@@ -73,6 +74,16 @@ pub(crate) struct ConnectArgs {
     /// How to reach the edge
     #[arg(long, value_enum, default_value_t, env = "ADIT_TRANSPORT")]
     pub(crate) transport: Transport,
+
+    /// Congestion control of what is sent to the edge: system, cubic, bbr or reno
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value_t,
+        env = "ADIT_CONGESTION",
+        hide_default_value = true
+    )]
+    pub(crate) congestion: Congestion,
 
     /// Serve /live, /ready and /metrics of the agent here
     #[arg(long, value_name = "ADDR:PORT", env = "ADIT_ADMIN_ADDR")]

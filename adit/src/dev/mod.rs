@@ -11,7 +11,7 @@ mod trust;
 
 use std::path::PathBuf;
 
-use model::Kind;
+use model::{Congestion, Kind};
 
 use self::provider::Started;
 use crate::{
@@ -61,6 +61,7 @@ fn share_options(args: &DevArgs, data_dir: PathBuf) -> ShareOptions {
             ..ProviderArgs::default()
         },
         transport: Transport::Auto,
+        congestion: Congestion::System,
         // The provider's own address shows the agent's figures too.
         admin_addr: None,
         json: args.json,

@@ -11,7 +11,7 @@ use control_plane::{Config as ControlConfig, ControlPlane, DevCa};
 use edge::{
     Config as EdgeConfig, Edge, Limits, Parts, PlainHttp, PublicAddress, Reserved, ResetKey,
 };
-use model::Hostname;
+use model::{Congestion, Hostname};
 use prometheus_client::registry::Registry;
 use store::{Envelope, SharedStore};
 
@@ -203,6 +203,7 @@ impl Base {
             audience,
             reset_key: Some(self.reset_key.clone()),
             snapshot: None,
+            congestion: Congestion::System,
             limits: Limits {
                 drain: DRAIN,
                 ..Limits::default()

@@ -31,6 +31,7 @@ pub(crate) fn edge_config(edge: &EdgeSettings, joined: &Joined, reset_key: Reset
         audience: joined.audience.clone(),
         reset_key: Some(reset_key),
         snapshot: None,
+        congestion: edge.congestion,
         limits: Limits {
             visitors: usize::try_from(edge.max_visitors).unwrap_or(usize::MAX),
             sessions: usize::try_from(edge.max_sessions).unwrap_or(usize::MAX),

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use agent::{Agent, Origins, StaticToken, TokenSource};
-use model::ClaimId;
+use model::{ClaimId, Congestion};
 use proto::v1;
 use tunnel::Secret;
 
@@ -15,7 +15,7 @@ use crate::{
     cli::{ProviderArgs, Transport},
     credentials::{self, Access},
     failure::{Exit, Failure, OrFail},
-    share::{self, Claimed, Prepared, Provider, TunnelOptions},
+    share::{self, Claimed, Located, Prepared, Provider, TunnelOptions},
 };
 
 /// Asked once; what depends on the moment is asked for each tunnel.
@@ -27,6 +27,7 @@ pub(super) struct Connection {
     tokens: Tokens,
     args: ProviderArgs,
     transport: Transport,
+    congestion: Congestion,
 }
 
 #[derive(Debug)]
@@ -67,14 +68,16 @@ impl Connection {
         let tokens = match (&access, &args.token_file) {
             (Access::ApiKey(kept), _) => {
                 let key = Secret::from(kept.api_key.to_string());
-                Tokens::Claims(Arc::new(ClaimTokens::new(provider.channel(), key)?))
+                Tokens::Claims(Arc::new(ClaimTokens::new(provider.channel(), &key)?))
             }
             (Access::Token { .. }, Some(path)) if path.as_os_str() != "-" => {
-                Tokens::Given(Arc::new(FileTokens::new(path.clone())))
+                let tokens = FileTokens::new(path.clone());
+                Tokens::Given(Arc::new(Located::new(tokens, &provider, &about.locations)))
             }
             (Access::Token { token, .. }, _) => {
                 let token = Secret::from(token.expose().to_owned());
-                Tokens::Given(Arc::new(StaticToken::new(token)))
+                let tokens = StaticToken::new(token);
+                Tokens::Given(Arc::new(Located::new(tokens, &provider, &about.locations)))
             }
         };
         Ok(Self {
@@ -84,6 +87,7 @@ impl Connection {
             tokens,
             args,
             transport: settings.transport,
+            congestion: settings.congestion,
         })
     }
 
@@ -119,6 +123,7 @@ impl Connection {
             .tokens(tokens)
             .roots(self.provider.roots().clone())
             .transport(self.transport.into())
+            .congestion(self.congestion)
             .provider(self.provider.server())
             .state_dir(Some(share::resume_dir(&self.args)?))
             .resume_as(format!("file {}", file.display()))
@@ -127,10 +132,10 @@ impl Connection {
             .or_fail(Exit::Failed, "the agent cannot be set up")
     }
 
-    pub(super) fn set_claims(&self, claims: &[ClaimId]) -> Result<(), Failure> {
+    pub(super) fn set_claims(&self, claims: &[ClaimId]) {
         match &self.tokens {
             Tokens::Claims(tokens) => tokens.set(claims),
-            Tokens::Given(_) => Ok(()),
+            Tokens::Given(_) => {}
         }
     }
 

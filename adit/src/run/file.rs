@@ -9,7 +9,7 @@ use std::{
 
 use agent::{FileKind, Origin, Target};
 use config::{Position, Problem};
-use model::{HostPattern, Kind, Label, Sharing};
+use model::{Congestion, HostPattern, Kind, Label, Sharing};
 use serde::Deserialize;
 use toml::Spanned;
 use tunnel::limits::BINDS;
@@ -43,6 +43,7 @@ pub(super) struct ProviderSettings {
     pub(super) token_file: Option<PathBuf>,
     pub(super) ca: Option<PathBuf>,
     pub(super) transport: Transport,
+    pub(super) congestion: Congestion,
 }
 
 /// What people call a tunnel: letters, digits, `-` and `_`.
@@ -59,6 +60,8 @@ struct Written {
     ca: Option<PathBuf>,
     #[serde(default)]
     transport: Transport,
+    #[serde(default)]
+    congestion: Congestion,
     #[serde(default)]
     tunnels: BTreeMap<TunnelName, Spanned<WrittenTunnel>>,
 }
@@ -102,6 +105,7 @@ impl RunFile {
             token_file,
             ca,
             transport,
+            congestion,
             tunnels,
         } = config::typed(text)?;
         if credential_file.is_some() && token_file.is_some() {
@@ -129,6 +133,7 @@ impl RunFile {
                 token_file: token_file.map(beside),
                 ca: ca.map(beside),
                 transport,
+                congestion,
             },
             tunnels: tunnels?,
         })
@@ -310,7 +315,7 @@ mod tests {
             parse(&with.join("\n")).unwrap();
             tried += 1;
         }
-        assert_eq!(tried, 10);
+        assert_eq!(tried, 11);
     }
 
     #[test]

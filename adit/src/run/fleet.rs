@@ -261,20 +261,18 @@ impl<'a> Fleet<'a> {
         if binds.is_empty() {
             return self.leave();
         }
-        let applied = self.connection.set_claims(&claims).and_then(|()| {
-            match &self.live {
-                Some(live) => live.tunnel.want(binds),
-                None => {
-                    let agent = self.connection.agent(&self.path)?;
-                    let live = Live::begin(&agent, binds, &self.origins);
-                    self.shown.add(live.tunnel.status());
-                    self.live = Some(live);
-                }
+        self.connection.set_claims(&claims);
+        if let Some(live) = &self.live {
+            live.tunnel.want(binds);
+            return;
+        }
+        match self.connection.agent(&self.path) {
+            Ok(agent) => {
+                let live = Live::begin(&agent, binds, &self.origins);
+                self.shown.add(live.tunnel.status());
+                self.live = Some(live);
             }
-            Ok(())
-        });
-        if let Err(failure) = applied {
-            self.fail_all(&failure);
+            Err(failure) => self.fail_all(&failure),
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 use agent::{ControlPlane, Issued, TokenSource, TokenSourceError, TokenSourceErrorKind, TokenWhy};
 use async_trait::async_trait;
 use model::ClaimId;
+use token::ProofKey;
 use tokio::sync::Notify;
 use tonic::transport::Channel;
 use tunnel::Secret;
@@ -19,44 +20,30 @@ use crate::{
 
 /// Issues tokens for claims that change while the session lives.
 pub(super) struct ClaimTokens {
-    channel: Channel,
-    api_key: Secret,
     source: Mutex<Arc<ControlPlane>>,
     doubt: Notify,
 }
 
 impl ClaimTokens {
-    pub(super) fn new(channel: Channel, api_key: Secret) -> Result<Self, Failure> {
-        let source = source(&channel, &api_key, &[])?;
+    pub(super) fn new(channel: Channel, api_key: &Secret) -> Result<Self, Failure> {
+        let source = ControlPlane::new(channel, api_key, &[], "")
+            .or_fail(Exit::Credential, "the API key is not one")?;
         Ok(Self {
-            channel,
-            api_key,
-            source: Mutex::new(source),
+            source: Mutex::new(Arc::new(source)),
             doubt: Notify::new(),
         })
     }
 
     /// What tokens are for from now on.
-    pub(super) fn set(&self, claims: &[ClaimId]) -> Result<(), Failure> {
-        let source = source(&self.channel, &self.api_key, claims)?;
-        *self.source.lock().unwrap_or_else(PoisonError::into_inner) = source;
-        Ok(())
+    pub(super) fn set(&self, claims: &[ClaimId]) {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        *source = Arc::new(source.with_claims(claims));
     }
 
     /// Wakes when the provider does not know one of the claims any more.
     pub(super) async fn doubted(&self) {
         self.doubt.notified().await;
     }
-}
-
-fn source(
-    channel: &Channel,
-    api_key: &Secret,
-    claims: &[ClaimId],
-) -> Result<Arc<ControlPlane>, Failure> {
-    ControlPlane::new(channel.clone(), api_key, claims, "")
-        .map(Arc::new)
-        .or_fail(Exit::Credential, "the API key is not one")
 }
 
 #[async_trait]
@@ -71,6 +58,11 @@ impl TokenSource for ClaimTokens {
             self.doubt.notify_one();
             TokenSourceError::new(TokenSourceErrorKind::Unavailable, error.message)
         })
+    }
+
+    fn key(&self) -> Option<Arc<ProofKey>> {
+        let source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.key()
     }
 }
 

@@ -8,7 +8,7 @@ use model::{ClaimId, EndpointName, HostPattern, Hostname, Kind, Label, Sharing};
 use proto::v1;
 use tunnel::Secret;
 
-use super::{Provider, TunnelOptions, origin::Prepared};
+use super::{Located, Provider, TunnelOptions, origin::Prepared};
 use crate::{
     credentials::Access,
     failure::{Exit, Failure, OrFail},
@@ -51,7 +51,8 @@ impl Granted {
             }
             Access::Token { token, .. } => {
                 let token = Secret::from(token.expose().to_owned());
-                Arc::new(StaticToken::new(token))
+                let token = StaticToken::new(token);
+                Arc::new(Located::new(token, provider, &about.locations))
             }
         };
         Ok(Self { claimed, tokens })

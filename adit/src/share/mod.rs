@@ -2,6 +2,7 @@
 
 mod access;
 mod follow;
+mod located;
 mod options;
 mod origin;
 mod provider;
@@ -16,6 +17,7 @@ use self::access::Granted;
 pub(crate) use self::{
     access::{Claimed, claim},
     follow::{from_edge, millis, numbers, to_ms, tunnel_failure},
+    located::Located,
     options::{ShareOptions, TunnelOptions},
     origin::{Prepared, prepare, refuse_own_ports, target},
     provider::Provider,
@@ -121,6 +123,7 @@ fn agent(
         .tokens(Arc::clone(&granted.tokens))
         .roots(provider.roots().clone())
         .transport(options.transport.into())
+        .congestion(options.congestion)
         .provider(provider.server())
         .state_dir(Some(resume_dir(&options.provider)?))
         .visits(true)

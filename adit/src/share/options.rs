@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use agent::TransportChoice;
-use model::{Kind, Sharing};
+use model::{Congestion, Kind, Sharing};
 
 use crate::cli::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport};
 
@@ -25,6 +25,7 @@ pub(crate) struct ShareOptions {
     pub(crate) tunnel: TunnelOptions,
     pub(crate) provider: ProviderArgs,
     pub(crate) transport: Transport,
+    pub(crate) congestion: Congestion,
     pub(crate) admin_addr: Option<SocketAddr>,
     pub(crate) json: bool,
 }
@@ -35,6 +36,7 @@ impl ShareOptions {
             tunnel,
             provider: connect.provider,
             transport: connect.transport,
+            congestion: connect.congestion,
             admin_addr: connect.admin_addr,
             json: connect.json,
         }

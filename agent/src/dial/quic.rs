@@ -2,14 +2,18 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use model::Congestion;
 use rustls::RootCertStore;
 use tunnel::quic::QuicTransport;
 
 use super::{Location, eyeballs, resolve, unspecified_like, within};
 
-pub(crate) fn config(roots: Arc<RootCertStore>) -> Result<quinn::ClientConfig, rustls::Error> {
+pub(crate) fn config(
+    roots: Arc<RootCertStore>,
+    congestion: Congestion,
+) -> Result<quinn::ClientConfig, rustls::Error> {
     let tls = super::client_config(roots, &[tunnel::quic::ALPN])?;
-    tunnel::quic::client_config(Arc::unwrap_or_clone(tls))
+    tunnel::quic::client_config(Arc::unwrap_or_clone(tls), congestion)
 }
 
 /// A finished handshake with whichever address of the edge answers first.

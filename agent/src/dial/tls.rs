@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use model::Congestion;
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -41,11 +42,13 @@ pub(crate) async fn connect_edge(
     host: &str,
     port: u16,
     config: &ClientConfig,
+    congestion: Congestion,
     deadline: Duration,
 ) -> io::Result<tunnel::tls::TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     within(deadline, async {
         let tcp = super::tcp(host, port, deadline).await?;
+        tunnel::congestion::set(&tcp, congestion)?;
         tunnel::tls::connect(config, name, tcp).await
     })
     .await

@@ -11,14 +11,15 @@ const SPREAD: f64 = 0.1;
 /// The ceilings of the waits between failed refreshes.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// A provider that hands out sessions of no length must not be asked in a loop.
+/// Sessions that look so short are taken for a clock that is wrong, here or there: they are renewed ever more rarely, and not
+/// in a loop.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// The wait before the first refresh of a session that ends at `session_exp`.
-pub(crate) fn first(now: UnixTime, session_exp: UnixTime, dice: f64) -> Duration {
+/// The wait before the first refresh of a session that ends at `session_exp`; none where it seems to be over already.
+pub(crate) fn first(now: UnixTime, session_exp: UnixTime, dice: f64) -> Option<Duration> {
     let left = session_exp.since(now);
-    left.mul_f64(EARLIEST + SPREAD * dice.clamp(0.0, 1.0))
-        .max(SHORTEST)
+    let wait = left.mul_f64(EARLIEST + SPREAD * dice.clamp(0.0, 1.0));
+    (wait >= SHORTEST).then_some(wait)
 }
 
 /// The wait after the `failures`th failed refresh in a row, counted from one. There is no last one: what ends the
@@ -45,11 +46,11 @@ mod tests {
         );
         assert_eq!(
             first(now, end, 0.0),
-            Duration::from_secs(7 * 3600 + 12 * 60)
+            Some(Duration::from_secs(7 * 3600 + 12 * 60))
         );
         assert_eq!(
             first(now, end, 1.0),
-            Duration::from_secs(8 * 3600 + 24 * 60)
+            Some(Duration::from_secs(8 * 3600 + 24 * 60))
         );
     }
 
@@ -64,8 +65,8 @@ mod tests {
         #[test]
         fn a_refresh_comes_before_the_end_and_never_at_once(now in 0u64..1 << 40, life in 0u64..1 << 20, dice in 0.0..1.0f64) {
             let wait = first(UnixTime::from_secs(now), UnixTime::from_secs(now + life), dice);
-            prop_assert!(wait >= SHORTEST);
-            prop_assert!(life == 0 || wait < Duration::from_secs(life));
+            prop_assert_eq!(wait.is_none(), life == 0);
+            prop_assert!(wait.is_none_or(|wait| SHORTEST <= wait && wait < Duration::from_secs(life)));
         }
     }
 }

@@ -2,21 +2,17 @@
 
 use tunnel::Code;
 
-/// Refusals in a row that name the token, after which a fresh token is as good as any.
-const TOKENS_TRIED: u32 = 3;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Retry,
-    /// The token is at fault; the next attempt needs another.
+    /// The token is at fault, or the clock of the edge: the next attempt needs another token, and another edge may take
+    /// this one. It is the token's source that may say that there is no use in going on.
     NewToken,
     GiveUp,
 }
 
-/// `refused_tokens` counts the refusals of tokens since the last welcome, this one included.
-pub(crate) fn of(code: Code, refused_tokens: u32) -> Verdict {
+pub(crate) const fn of(code: Code) -> Verdict {
     match code {
-        Code::Auth | Code::Expired if refused_tokens >= TOKENS_TRIED => Verdict::GiveUp,
         Code::Auth | Code::Expired => Verdict::NewToken,
         Code::Protocol | Code::Version | Code::Forbidden | Code::Replaced | Code::Revoked => {
             Verdict::GiveUp
@@ -38,7 +34,7 @@ mod tests {
             Code::Replaced,
             Code::Revoked,
         ] {
-            assert_eq!(of(code, 0), Verdict::GiveUp, "{code:?}");
+            assert_eq!(of(code), Verdict::GiveUp, "{code:?}");
         }
         for code in [
             Code::Ok,
@@ -48,11 +44,10 @@ mod tests {
             Code::Internal,
             Code::Idle,
         ] {
-            assert_eq!(of(code, 9), Verdict::Retry, "{code:?}");
+            assert_eq!(of(code), Verdict::Retry, "{code:?}");
         }
         for code in [Code::Auth, Code::Expired] {
-            assert_eq!(of(code, 1), Verdict::NewToken);
-            assert_eq!(of(code, 3), Verdict::GiveUp);
+            assert_eq!(of(code), Verdict::NewToken);
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use token::{Binding, ProofKey};
 use tokio::io::{ReadHalf, WriteHalf};
 use tunnel::{
-    ControlReader, ControlWriter, Transport, limits,
-    message::{AgentMessage, EdgeMessage, Hello, Welcome},
+    Code, ControlReader, ControlWriter, Secret, Transport, limits,
+    message::{AgentMessage, EdgeMessage, ErrorMessage, Hello, Welcome},
 };
 
 use super::Ended;
@@ -21,8 +22,19 @@ pub(super) struct Greeted {
     pub(super) welcome: Welcome,
 }
 
-pub(super) async fn greet(transport: Arc<dyn Transport>, hello: Hello) -> Result<Greeted, Ended> {
-    match tokio::time::timeout(limits::WELCOME_WITHIN, talk(&transport, hello)).await {
+/// `edge` is the name that the edge was reached by.
+pub(super) async fn greet(
+    transport: Arc<dyn Transport>,
+    hello: Hello,
+    key: Option<Arc<ProofKey>>,
+    edge: &str,
+) -> Result<Greeted, Ended> {
+    let holder = Holder {
+        key,
+        token: hello.token.clone(),
+        edge,
+    };
+    match tokio::time::timeout(limits::WELCOME_WITHIN, talk(&transport, hello, &holder)).await {
         Ok(Ok((reader, writer, welcome))) => Ok(Greeted {
             transport,
             reader,
@@ -36,29 +48,79 @@ pub(super) async fn greet(transport: Arc<dyn Transport>, hello: Hello) -> Result
     }
 }
 
+/// What proves that this agent may use its token.
+struct Holder<'a> {
+    key: Option<Arc<ProofKey>>,
+    token: Secret,
+    edge: &'a str,
+}
+
+impl Holder<'_> {
+    fn prove(&self, binding: Binding<'_>) -> Result<Option<Secret>, Ended> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        let proof = key.prove(self.token.expose(), binding);
+        let proof = proof.map_err(|error| Ended::Lost(error.to_string()))?;
+        Ok(Some(proof.into()))
+    }
+
+    fn answer(&self, nonce: &str) -> Result<Secret, Ended> {
+        let edge = self.edge;
+        self.prove(Binding::Nonce { nonce, edge })?.ok_or_else(|| {
+            let message = "the token is bound to a key that this agent does not have";
+            Ended::Refused(ErrorMessage::new(Code::Auth, message))
+        })
+    }
+}
+
 async fn talk(
     transport: &Arc<dyn Transport>,
-    hello: Hello,
+    mut hello: Hello,
+    holder: &Holder<'_>,
 ) -> Result<(Reader, Writer, Welcome), Ended> {
     // The edge has proved its name, and may open streams the moment it has said welcome.
     transport.admit(limits::PEER_STREAMS);
     let stream = transport.open().await?;
     let (read, write) = tokio::io::split(stream);
     let (mut reader, mut writer) = (ControlReader::new(read), ControlWriter::new(write));
+    if let Some(exporter) = transport.exporter() {
+        hello.proof = holder.prove(Binding::Exporter(&exporter))?;
+    }
     writer.send(&AgentMessage::Hello(hello)).await?;
-    let mut welcome = first_line(&mut reader).await?;
+    let mut welcome = match first_line(&mut reader).await? {
+        First::Welcome(welcome) => welcome,
+        First::Challenge(nonce) => {
+            let proof = holder.answer(&nonce)?;
+            writer.send(&AgentMessage::Proof { proof }).await?;
+            first_welcome(&mut reader).await?
+        }
+    };
     while welcome.more {
-        let next = first_line(&mut reader).await?;
+        let next = first_welcome(&mut reader).await?;
         welcome.bound.extend(next.bound);
         welcome.more = next.more;
     }
     Ok((reader, writer, welcome))
 }
 
-async fn first_line(reader: &mut Reader) -> Result<Welcome, Ended> {
+enum First {
+    Welcome(Welcome),
+    Challenge(String),
+}
+
+async fn first_welcome(reader: &mut Reader) -> Result<Welcome, Ended> {
+    match first_line(reader).await? {
+        First::Welcome(welcome) => Ok(welcome),
+        First::Challenge(_) => Err(Ended::Lost("the edge asks for one proof too many".into())),
+    }
+}
+
+async fn first_line(reader: &mut Reader) -> Result<First, Ended> {
     loop {
         match reader.next::<EdgeMessage>().await? {
-            Some(EdgeMessage::Welcome(welcome)) => return Ok(welcome),
+            Some(EdgeMessage::Welcome(welcome)) => return Ok(First::Welcome(welcome)),
+            Some(EdgeMessage::Challenge { nonce }) => return Ok(First::Challenge(nonce)),
             Some(EdgeMessage::Error(error)) => return Err(Ended::Refused(error)),
             // Nothing else has a meaning before welcome; what is unknown is ignored.
             Some(_) => {}

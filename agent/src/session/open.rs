@@ -4,7 +4,6 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use model::UnixTime;
-use rustls::ClientConfig;
 use tokio::time::Instant;
 use tunnel::{
     Code, Limits, Secret, Transport, TransportKind,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     Connected, Event, Location, TransportChoice, Why,
     bounds::{self, Bound},
+    builder::Settings,
     dial,
     policy::race::{Action, Input, Outcome, Race},
     shared::Shared,
@@ -129,7 +129,12 @@ impl Runner<'_> {
                 let Some(at) = self.parked.iter().position(|t| t.kind() == kind) else {
                     return;
                 };
-                let greeting = greet(self.parked.swap_remove(at), opening.hello.clone());
+                let greeting = greet(
+                    self.parked.swap_remove(at),
+                    opening.hello.clone(),
+                    shared.settings.tokens.key(),
+                    opening.location.host(),
+                );
                 let step = greeting.map(move |result| Step::Greeted(kind, result));
                 self.steps.push(step.boxed());
             }
@@ -206,16 +211,17 @@ async fn dial_edge(
             Ok(Arc::new(transport.map_err(failed)?))
         }
         TransportKind::Tcp => {
-            let upgrading = upgrade(location, Arc::clone(&settings.tls_tcp));
+            let upgrading = upgrade(location, settings);
             let upgraded = tokio::time::timeout(CONNECT_TIMEOUT, upgrading).await;
             Ok(Arc::new(upgraded.map_err(|_| late())??))
         }
     }
 }
 
-async fn upgrade(location: &Location, config: Arc<ClientConfig>) -> Result<MuxTransport, Ended> {
+async fn upgrade(location: &Location, settings: &Settings) -> Result<MuxTransport, Ended> {
     let (host, port) = (location.host(), location.port());
-    let tls = dial::edge(host, port, &config, CONNECT_TIMEOUT).await;
+    let (config, congestion) = (&settings.tls_tcp, settings.congestion);
+    let tls = dial::edge(host, port, config, congestion, CONNECT_TIMEOUT).await;
     let tls = tls.map_err(failed)?;
     let peer = tls.get_ref().peer_addr().map_err(lost)?;
     let upgraded = tunnel::upgrade::connect(tls, &location.authority(), peer).await;

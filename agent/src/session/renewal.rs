@@ -30,12 +30,13 @@ pub(super) struct Renewal {
 
 impl Renewal {
     pub(super) fn new(session_exp: UnixTime) -> Self {
-        let wait = refresh::first(wall_clock(), session_exp, rand::random());
-        Self {
-            at: Some(Instant::now() + wait),
+        let mut renewal = Self {
+            at: None,
             asking: None,
             failures: 0,
-        }
+        };
+        renewal.renewed(session_exp);
+        renewal
     }
 
     /// The next token, in time. May be dropped and called again.
@@ -66,7 +67,19 @@ impl Renewal {
     }
 
     pub(super) fn renewed(&mut self, session_exp: UnixTime) {
-        *self = Self::new(session_exp);
+        self.asking = None;
+        let wait = match refresh::first(wall_clock(), session_exp, rand::random()) {
+            Some(wait) => {
+                self.failures = 0;
+                wait
+            }
+            // By our clock the new token was of no use; by the edge's, which counts, it may have been.
+            None => {
+                self.failures = self.failures.saturating_add(1);
+                refresh::again(self.failures, rand::random())
+            }
+        };
+        self.at = Some(Instant::now() + wait);
     }
 
     pub(super) fn failed(&mut self, kind: TokenSourceErrorKind) {

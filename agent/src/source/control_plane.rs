@@ -1,10 +1,11 @@
 //! Tokens from a control plane, with an API key.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use model::{ClaimId, UnixTime};
 use proto::v1::{self, tokens_client::TokensClient};
+use token::{KeyError, ProofKey};
 use tonic::{
     Code, Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -22,16 +23,19 @@ pub struct ControlPlane {
     channel: Channel,
     bearer: MetadataValue<Ascii>,
     request: v1::IssueRequest,
+    key: Arc<ProofKey>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ControlPlaneError {
     #[error("an API key is made of visible ASCII characters")]
     ApiKey,
+    #[error(transparent)]
+    Key(#[from] KeyError),
 }
 
 impl ControlPlane {
-    /// `agent` names the tokens' subject; sessions of one subject may take each other's place.
+    /// Tokens are bound to a key of this source. `agent` names the tokens' subject; sessions of one subject may take each other's place.
     pub fn new(
         channel: Channel,
         api_key: &Secret,
@@ -42,15 +46,32 @@ impl ControlPlane {
         let mut bearer =
             MetadataValue::try_from(bearer.as_str()).map_err(|_| ControlPlaneError::ApiKey)?;
         bearer.set_sensitive(true);
+        let key = Arc::new(ProofKey::generate()?);
         Ok(Self {
             channel,
             bearer,
             request: v1::IssueRequest {
                 claims: claims.iter().map(ToString::to_string).collect(),
                 agent: agent.into(),
+                key_thumbprint: key.thumbprint(),
                 ..v1::IssueRequest::default()
             },
+            key,
         })
+    }
+
+    /// The same for other claims: its tokens are bound to the same key, so they renew each other's sessions.
+    #[must_use]
+    pub fn with_claims(&self, claims: &[ClaimId]) -> Self {
+        Self {
+            channel: self.channel.clone(),
+            bearer: self.bearer.clone(),
+            request: v1::IssueRequest {
+                claims: claims.iter().map(ToString::to_string).collect(),
+                ..self.request.clone()
+            },
+            key: Arc::clone(&self.key),
+        }
     }
 }
 
@@ -69,6 +90,10 @@ impl TokenSource for ControlPlane {
             expires: Some(UnixTime::from_secs(issued.expires)),
             session_expires: Some(UnixTime::from_secs(issued.session_expires)),
         })
+    }
+
+    fn key(&self) -> Option<Arc<ProofKey>> {
+        Some(Arc::clone(&self.key))
     }
 }
 

@@ -3,12 +3,13 @@
 mod control_plane;
 mod fixed;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 pub use control_plane::{ControlPlane, ControlPlaneError};
 pub use fixed::StaticToken;
 use model::UnixTime;
+use token::ProofKey;
 use tunnel::Secret;
 
 /// TokenWhy a token is asked for.
@@ -55,6 +56,11 @@ pub enum TokenSourceErrorKind {
 #[async_trait]
 pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     async fn token(&self, why: TokenWhy) -> Result<Issued, TokenSourceError>;
+
+    /// The key that its tokens are bound to; none where they are bearer tokens.
+    fn key(&self) -> Option<Arc<ProofKey>> {
+        None
+    }
 }
 
 impl TokenSourceError {

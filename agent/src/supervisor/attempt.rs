@@ -82,9 +82,9 @@ impl Attempt {
             match open(&self.opening(location, &issued), &self.shared).await {
                 Ok(opened) => return Ok(opened),
                 Err(OpenError::Refused(error)) => {
-                    let elsewhere = verdict::of(error.code, 0) == Verdict::Retry;
+                    let gives_up = verdict::of(error.code) == Verdict::GiveUp;
                     failure = Failure::Refused(error);
-                    if !elsewhere {
+                    if gives_up {
                         return Err(failure);
                     }
                 }
@@ -152,6 +152,7 @@ impl Attempt {
                 agent: self.shared.settings.name.clone(),
                 bind: (!self.binds.is_empty()).then(|| self.binds.to_vec()),
                 resume: self.resume.clone(),
+                proof: None,
                 visits: self.shared.settings.visits,
             },
         }

@@ -43,9 +43,8 @@ pub(crate) struct Supervisor {
     backoff: Backoff,
     keeper: Keeper,
     udp: UdpMemory,
-    /// What the edge said when it refused the token, and how often since the last welcome.
+    /// What the edge said when it refused the last token.
     token_refusal: Option<ErrorMessage>,
-    refused_tokens: u32,
     /// Sessions that were moved and finish their streams.
     leaving: TaskTracker,
 }
@@ -59,7 +58,6 @@ impl Supervisor {
             keeper: Keeper::default(),
             udp: UdpMemory::default(),
             token_refusal: None,
-            refused_tokens: 0,
             leaving: TaskTracker::new(),
         }
     }
@@ -120,7 +118,6 @@ impl Supervisor {
             .learn(&opened.connected.location, opened.udp_blocked, now);
         self.backoff.up(now);
         self.token_refusal = None;
-        self.refused_tokens = 0;
         let session = Session::start(opened, &self.shared);
         self.keeper.keep(session.resume.borrow().clone());
         self.shared.phase(Phase::Online(session.info()));
@@ -155,11 +152,10 @@ impl Supervisor {
                 _ if error.is_fatal() => Err(TunnelError::Token(error.clone())),
                 _ => Ok(()),
             },
-            Failure::Refused(error) => match verdict::of(error.code, self.refused_tokens + 1) {
+            Failure::Refused(error) => match verdict::of(error.code) {
                 Verdict::GiveUp => Err(refused(error)),
                 Verdict::Retry => Ok(()),
                 Verdict::NewToken => {
-                    self.refused_tokens += 1;
                     self.token_refusal = Some(error.clone());
                     Ok(())
                 }

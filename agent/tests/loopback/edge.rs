@@ -11,11 +11,12 @@ use std::{
 
 use agent::{Agent, AgentBuilder, Issued, TokenSource, TokenSourceError, TokenWhy};
 use async_trait::async_trait;
-use model::{Kind, UnixTime};
+use model::{Congestion, Kind, UnixTime};
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
+use token::ProofKey;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::{TcpListener, TcpStream, UdpSocket},
@@ -29,7 +30,7 @@ use tunnel::{
     quic::QuicTransport,
 };
 
-const NAME: &str = "edge.localhost";
+pub(crate) const NAME: &str = "edge.localhost";
 
 /// A certificate for the edge's name that outlives restarts of the edge.
 #[derive(Clone)]
@@ -175,7 +176,7 @@ async fn sockets(address: SocketAddr) -> (TcpListener, UdpSocket) {
 }
 
 fn quic(identity: &Identity, socket: UdpSocket) -> quinn::Endpoint {
-    let config = tunnel::quic::server_config(identity.server_config()).unwrap();
+    let config = tunnel::quic::server_config(identity.server_config(), Congestion::System).unwrap();
     let socket = socket.into_std().unwrap();
     let runtime = Arc::new(quinn::TokioRuntime);
     quinn::Endpoint::new(
@@ -328,6 +329,8 @@ pub(crate) struct Tokens {
     /// What it names as the edge, from its second token on.
     pub(crate) edge: Option<String>,
     pub(crate) asked: Mutex<Vec<TokenWhy>>,
+    /// What its tokens are bound to.
+    pub(crate) key: Option<Arc<ProofKey>>,
 }
 
 #[async_trait]
@@ -341,6 +344,10 @@ impl TokenSource for Tokens {
             expires: None,
             session_expires: None,
         })
+    }
+
+    fn key(&self) -> Option<Arc<ProofKey>> {
+        self.key.clone()
     }
 }
 

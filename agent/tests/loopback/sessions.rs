@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::edge::{Edge, Identity, Tokens, Udp, agent, bind, echo, now, origin, within};
+use crate::edge::{Edge, Identity, NAME, Tokens, Udp, agent, bind, echo, now, origin, within};
 use agent::{Event, Phase, StaticToken, TokenWhy, TransportChoice, Tunnel, TunnelError, Why};
+use token::{Binding, ProofKey, check_proof};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::broadcast,
@@ -53,6 +54,55 @@ async fn a_token_that_names_no_edge_is_asked_for_anew() {
     let asked = tokens.asked.lock().unwrap().clone();
     assert_eq!(asked, [TokenWhy::Initial, TokenWhy::Initial]);
     drop(tunnel);
+}
+
+#[tokio::test]
+async fn a_key_is_proved_in_the_hello_and_when_the_edge_asks() {
+    let identity = Identity::new();
+    for choice in [TransportChoice::Quic, TransportChoice::Tcp] {
+        let mut edge = Edge::start(&identity, Udp::Quic).await;
+        let key = Arc::new(ProofKey::generate().unwrap());
+        let tokens = Arc::new(Tokens {
+            key: Some(key.clone()),
+            ..Tokens::default()
+        });
+        let builder = agent(&identity, &edge).transport(choice).tokens(tokens);
+        let tunnel = builder.build().unwrap().bind(bind());
+        let mut events = tunnel.events();
+        let mut session = edge.session().await;
+        let holds = |proof: &Secret, binding| {
+            check_proof(proof.expose(), &key.thumbprint(), "token 1", binding)
+        };
+        let exporter = session.transport.exporter();
+        if let Some(exporter) = &exporter {
+            let proof = session.hello.proof.clone().unwrap();
+            assert_eq!(holds(&proof, Binding::Exporter(exporter)), Ok(()));
+        }
+        let nonce = "n0nce".to_owned();
+        session.say(EdgeMessage::Challenge { nonce }).await;
+        let Some(AgentMessage::Proof { proof }) = session.hear().await else {
+            panic!("no proof")
+        };
+        let (nonce, edge) = ("n0nce", NAME);
+        assert_eq!(holds(&proof, Binding::Nonce { nonce, edge }), Ok(()));
+        session.welcome(Duration::from_secs(3600)).await;
+        connected(&mut events).await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_without_the_key_says_so() {
+    let identity = Identity::new();
+    let mut edge = Edge::start(&identity, Udp::Quic).await;
+    let token = Arc::new(StaticToken::new(Secret::from("bound".to_owned())));
+    let builder = agent(&identity, &edge).tokens(token);
+    let tunnel = builder.build().unwrap().bind(bind());
+    let mut session = edge.session().await;
+    assert!(session.hello.proof.is_none());
+    let nonce = "n0nce".to_owned();
+    session.say(EdgeMessage::Challenge { nonce }).await;
+    let error = ended(&tunnel).await.to_string();
+    assert!(error.contains("bound to a key"), "{error}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use model::{EdgeId, Hostname, Region};
+use model::{Congestion, EdgeId, Hostname, Region};
 
 use crate::{
     BaseUrl, Problem,
@@ -73,6 +73,7 @@ pub struct Edge {
     pub control_plane: Option<BaseUrl>,
     pub control_plane_ca: Option<PathBuf>,
     pub role_key_file: Option<PathBuf>,
+    pub congestion: Option<Congestion>,
     pub drain: Option<Duration>,
     pub max_visitors: Option<u64>,
     pub max_sessions: Option<u64>,
@@ -182,6 +183,7 @@ impl ControlPlane {
 impl Edge {
     pub(super) fn read<'t>(mut table: Table<'t>, r: &mut Reading<'t>) -> Self {
         let modes = [("redirect", HttpMode::Redirect), ("serve", HttpMode::Serve)];
+        let congestions = Congestion::ALL.map(|congestion| (congestion.as_str(), congestion));
         let port = |number| u16::try_from(number).ok();
         let section = Self {
             id: table.text(r, "id"),
@@ -197,6 +199,7 @@ impl Edge {
             control_plane: table.text(r, "control_plane"),
             control_plane_ca: table.text(r, "control_plane_ca"),
             role_key_file: table.text(r, "role_key_file"),
+            congestion: table.word(r, "congestion", &congestions),
             drain: table.parsed(r, "drain", written::time),
             max_visitors: table.number(r, "max_visitors", CONNECTIONS),
             max_sessions: table.number(r, "max_sessions", CONNECTIONS),

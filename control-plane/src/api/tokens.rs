@@ -61,7 +61,14 @@ fn wish(request: &v1::IssueRequest) -> Result<IssueWish, ControlError> {
     let claims: Result<_, _> = request.claims.iter().map(|claim| claim.parse()).collect();
     let seconds = |secs: u64| (secs > 0).then(|| Duration::from_secs(secs));
     let agent = Some(&request.agent).filter(|agent| !agent.is_empty());
+    let key = Some(&request.key_thumbprint).filter(|key| !key.is_empty());
+    if key.is_some_and(|key| !token::is_thumbprint(key)) {
+        return Err(ControlError::invalid(
+            "key_thumbprint is a SHA-256 thumbprint in base64url (RFC 7638)",
+        ));
+    }
     Ok(IssueWish {
+        key: key.cloned(),
         claims: claims.map_err(ControlError::invalid)?,
         ttl: seconds(request.ttl),
         session_ttl: seconds(request.session_ttl),

@@ -23,6 +23,8 @@ pub struct IssueWish {
     pub session_ttl: Option<Duration>,
     /// The subject; none is named after the API key.
     pub agent: Option<AgentId>,
+    /// Thumbprint of the key to bind the token to; none makes a bearer token.
+    pub key: Option<String>,
 }
 
 pub struct Issued {
@@ -135,7 +137,7 @@ impl Core {
             expires: issued.plus(ttl),
             session_expires: issued.plus(session_ttl.max(ttl)),
             revision,
-            confirmation: None,
+            confirmation: wish.key.clone(),
         };
         self.sign(claims, now).await
     }

@@ -228,3 +228,30 @@ async fn a_refreshed_token_keeps_its_grant_and_dies_with_it() {
         Code::InvalidArgument
     );
 }
+
+#[tokio::test]
+async fn a_token_is_bound_to_the_key_that_is_named_and_stays_so() {
+    let provider = Provider::start().await;
+    let alice = provider.account("alice", false).await;
+    let claim = provider.claim(&alice, http("shop")).await.unwrap().claim;
+    let key = token::ProofKey::generate().unwrap();
+    let mut tokens = TokensClient::new(provider.channel.clone());
+    let wish = |thumbprint: String| v1::IssueRequest {
+        claims: vec![claim.clone()],
+        key_thumbprint: thumbprint,
+        ..v1::IssueRequest::default()
+    };
+    let issued = tokens.issue(alice.sign(wish(key.thumbprint()))).await;
+    let issued = issued.unwrap().into_inner();
+    let claims = verify(&provider, &issued.token, now()).await.unwrap();
+    assert_eq!(claims.confirmation, Some(key.thumbprint()));
+    let token = issued.token;
+    let refreshed = tokens
+        .refresh(alice.sign(v1::RefreshRequest { token }))
+        .await;
+    let refreshed = refreshed.unwrap().into_inner();
+    let claims = verify(&provider, &refreshed.token, now()).await.unwrap();
+    assert_eq!(claims.confirmation, Some(key.thumbprint()));
+    let refused = tokens.issue(alice.sign(wish("short".into()))).await;
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+}

@@ -1,6 +1,7 @@
 //! Where visitors and agents come in. Each listener binds first, then accepts until it is told to stop.
 
 mod client_hello;
+mod open_ports;
 mod own;
 mod plain;
 pub(crate) mod quic;
@@ -12,6 +13,7 @@ mod tls;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
+use model::Congestion;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -20,7 +22,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::client_hello::is_client_hello;
-pub(crate) use self::strangers::Strangers;
+pub(crate) use self::{open_ports::OpenPorts, strangers::Strangers};
 use crate::{
     PlainHttp,
     bounds::ACCEPT_PAUSE,
@@ -41,6 +43,8 @@ pub(crate) struct Front {
     pub(crate) carrier: Carrier,
     pub(crate) http: Arc<http::Shared>,
     pub(crate) plain_http: PlainHttp,
+    /// Of sockets that become agents'.
+    pub(crate) congestion: Congestion,
     pub(crate) visitors: Arc<Semaphore>,
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) metrics: Metrics,

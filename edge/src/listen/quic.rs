@@ -8,7 +8,7 @@ use std::{
 };
 
 use aws_lc_rs::hmac;
-use model::{HostPattern, Hostname};
+use model::{Congestion, HostPattern, Hostname};
 use quinn::{
     ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, Incoming, TokioRuntime,
 };
@@ -112,10 +112,11 @@ pub(crate) fn endpoint(
     socket: UdpSocket,
     own: Arc<OwnCertificates>,
     reset_key: Option<&ResetKey>,
+    congestion: Congestion,
 ) -> Result<Endpoint, QuicError> {
     let mut tls = certificate::server_config(own)?;
     tls.ignore_client_order = true;
-    let config = quic::server_config(tls)?;
+    let config = quic::server_config(tls, congestion)?;
     let endpoint = reset_key.map_or_else(EndpointConfig::default, endpoint_config);
     Ok(Endpoint::new(
         endpoint,

@@ -2,16 +2,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::{self, ErrorKind},
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     sync::Arc,
 };
 
 use model::Kind;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Arrival, Door, Front, sockets};
+use super::{Arrival, Door, Front, OpenPorts, sockets};
 use crate::{
     bounds::PORT_RETRY,
     connection::{self, Carried},
@@ -113,10 +117,17 @@ impl Ports {
 /// Binds the address as soon as that can be done, and accepts.
 async fn listen(front: Arc<Front>, address: SocketAddr, closed: CancellationToken) {
     let leaving = front.stages.leaving.clone();
+    // Until this task is over.
+    let mut tried = None;
     let binding = async {
         let (mut pause, longest) = PORT_RETRY;
         loop {
-            match sockets::tcp(address) {
+            let bound = sockets::tcp(address);
+            if is_settled(&bound) {
+                let ports = &front.desk.open_ports;
+                tried.get_or_insert_with(|| OpenPorts::tried(ports, address.port()));
+            }
+            match bound {
                 Ok(listener) => return listener,
                 Err(error) => {
                     tracing::warn!(%address, %error, "a claimed port cannot be bound yet")
@@ -135,4 +146,16 @@ async fn listen(front: Arc<Front>, address: SocketAddr, closed: CancellationToke
     tracing::info!(%address, "a port is open");
     front.accept(listener, Door::Port, closed).await;
     tracing::info!(%address, "a port is closed");
+}
+
+/// Whether trying again will not make the port more open: it is, or this machine has no such address. Otherwise something
+/// holds the port, as an outgoing connection does for a moment.
+fn is_settled(bound: &io::Result<TcpListener>) -> bool {
+    match bound {
+        Ok(_) => true,
+        Err(error) => matches!(
+            error.kind(),
+            ErrorKind::AddrNotAvailable | ErrorKind::Unsupported
+        ),
+    }
 }

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tunnel::tls;
+use tunnel::{congestion, tls};
 
 use super::{
     Arrival, Front,
@@ -129,6 +129,10 @@ impl Greeted {
         let Some(stranger) = front.strangers.take(peer.ip()) else {
             return alert(self.arrival.stream, INTERNAL_ERROR).await;
         };
+        // The socket was a visitor's until its name was read.
+        if let Err(error) = congestion::set(&self.arrival.stream, front.congestion) {
+            tracing::debug!(%peer, %error, "a connection keeps the system's congestion control");
+        }
         let wanted = Wanted {
             name: HostPattern::Exact(self.name.clone()),
             claim: None,

@@ -66,19 +66,24 @@ pub(crate) fn token(
     expect: &Expect,
     now: UnixTime,
 ) -> Result<Claims, Refusal> {
-    let claims = token::verify(token, keys, expect, now).map_err(|error| {
+    token::verify(token, keys, expect, now).map_err(|error| {
         let code = match error {
             TokenError::Expired => Code::Expired,
             _ => Code::Auth,
         };
         Refusal::new(code, error.to_string())
-    })?;
-    if claims.confirmation.is_some() {
-        // To take it without its proof would make it worth less than what its issuer meant.
-        let message = "the token is bound to a key, and this edge cannot check such proofs";
-        return Err(Refusal::new(Code::Auth, message));
+    })
+}
+
+/// Where whoever shows a token may use it: one that is bound to a key would be worth less than what its issuer meant.
+pub(crate) fn bearer(claims: &Claims) -> Result<(), Refusal> {
+    match claims.confirmation {
+        Some(_) => {
+            let message = "the token is bound to a key, which cannot be proved here";
+            Err(Refusal::new(Code::Auth, message))
+        }
+        None => Ok(()),
     }
-    Ok(claims)
 }
 
 /// Whether the token's bearer is welcome at all.

@@ -132,7 +132,7 @@ async fn read(desk: &Desk, session: &Arc<SessionHandle>, mut reader: Reader) -> 
 
 async fn answer(desk: &Desk, session: &Arc<SessionHandle>, message: AgentMessage) -> Option<End> {
     match message {
-        AgentMessage::Bind(bind) => session.tell(bound(desk, session, &bind)),
+        AgentMessage::Bind(bind) => session.tell(bound(desk, session, &bind).await),
         AgentMessage::Unbind { id } => session.tell(unbound(desk, session, id)),
         AgentMessage::Token { token } => super::refresh::refresh(desk, session, &token).await,
         AgentMessage::Drain | AgentMessage::Drained => desk.sessions.withdraw(&session.id),
@@ -140,7 +140,8 @@ async fn answer(desk: &Desk, session: &Arc<SessionHandle>, message: AgentMessage
         AgentMessage::Error(error) => {
             tracing::info!(session = %session.id, code = %error.code, message = %error.msg, "the agent reports an error");
         }
-        AgentMessage::Pong { .. } | AgentMessage::Unknown => {}
+        // A proof that nobody asked for proves nothing.
+        AgentMessage::Pong { .. } | AgentMessage::Proof { .. } | AgentMessage::Unknown => {}
         AgentMessage::Hello(_) => {
             return Some(End {
                 code: Code::Protocol,
@@ -151,14 +152,17 @@ async fn answer(desk: &Desk, session: &Arc<SessionHandle>, message: AgentMessage
     None
 }
 
-fn bound(desk: &Desk, session: &Arc<SessionHandle>, bind: &Bind) -> EdgeMessage {
+async fn bound(desk: &Desk, session: &Arc<SessionHandle>, bind: &Bind) -> EdgeMessage {
     let claims = session.claims();
     let decided = desk.decide(true, |here| {
         let allowed = admit::bind(&claims, bind, here)?;
         desk.sessions.bind(session, allowed)
     });
     match decided {
-        Ok(bound) => EdgeMessage::Bound(desk.urls.bound(&bound)),
+        Ok(bound) => {
+            desk.until_open(std::slice::from_ref(&bound)).await;
+            EdgeMessage::Bound(desk.urls.bound(&bound))
+        }
         Err(refusal) => EdgeMessage::Error(refusal.to_message()),
     }
 }

@@ -9,6 +9,7 @@ mod control;
 mod handle;
 mod open;
 mod origin_stream;
+mod possession;
 mod refresh;
 mod table;
 mod urls;

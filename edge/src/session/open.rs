@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, sync::Arc, time::SystemTime};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use model::{EdgeId, Region, Revision, SessionId, UnixTime};
+use model::{EdgeId, Hostname, Region, Revision, SessionId, UnixTime};
 use store::Replica;
 use token::{Claims, Expect};
 use tokio::{
@@ -24,11 +24,13 @@ use super::{
     bound::Bound,
     control,
     handle::{End, NewSession, Outgoing, SessionHandle},
+    possession,
     table::Sessions,
     urls::Urls,
 };
 use crate::{
     bounds::{FAREWELL, REPLICA_WAIT},
+    listen::OpenPorts,
     metrics::{Hit, Metrics},
     quiet::Quiet,
     route::{Facts, Follow},
@@ -41,8 +43,11 @@ pub(super) type Writer = ControlWriter<WriteHalf<Stream>>;
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) edge: EdgeId,
+    /// The edge's own names.
+    pub(crate) names: Vec<Hostname>,
     pub(crate) region: Region,
     pub(crate) ports: RangeInclusive<u16>,
+    pub(crate) open_ports: Arc<OpenPorts>,
     pub(crate) expect: Expect,
     pub(crate) urls: Urls,
     pub(crate) facts: Arc<Replica<Follow>>,
@@ -53,10 +58,10 @@ pub(crate) struct Desk {
 }
 
 /// A control stream whose hello was read.
-struct Greeted {
-    hello: Hello,
-    reader: Reader,
-    writer: Writer,
+pub(super) struct Greeted {
+    pub(super) hello: Hello,
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
 }
 
 struct Admitted {
@@ -68,10 +73,10 @@ struct Admitted {
 /// Serves one agent's connection to its end. `stranger` is dropped as soon as the agent is known.
 pub(crate) async fn serve<S>(desk: Arc<Desk>, transport: Arc<dyn Transport>, stranger: S) {
     let came = Instant::now();
-    let Some(greeted) = greet(&desk, &*transport).await else {
+    let Some(mut greeted) = greet(&desk, &*transport).await else {
         return;
     };
-    let admitted = match admit(&desk, &transport, &greeted.hello).await {
+    let admitted = match admit(&desk, &transport, &mut greeted).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             refuse(&desk, &*transport, greeted.writer, &refusal).await;
@@ -146,8 +151,9 @@ impl Desk {
         })
     }
 
-    /// The token's claims, and whether this edge knows the world as well as the token's issuer did.
-    pub(super) async fn check_token(&self, token: &Secret) -> Result<(Claims, bool), Refusal> {
+    /// The token's claims, whoever shows it (see [`possession`] and [`admit::bearer`]), and whether this edge knows the
+    /// world as well as the token's issuer did.
+    pub(super) async fn read_token(&self, token: &Secret) -> Result<(Claims, bool), Refusal> {
         let keys = self.facts.read(|follow| follow.facts().keys());
         let claims = admit::token(token.expose(), &keys, &self.expect, now())?;
         let fresh = self.catch_up(claims.revision).await;
@@ -180,6 +186,14 @@ impl Desk {
             .into_iter()
             .map(EdgeMessage::Welcome)
             .collect()
+    }
+
+    /// Visitors can come by the ports among these, or will as soon as it can be.
+    pub(super) async fn until_open(&self, bound: &[Arc<Bound>]) {
+        let ports: Vec<_> = bound.iter().filter_map(|bound| bound.name.port()).collect();
+        if !ports.is_empty() && !self.open_ports.wait(&ports).await {
+            self.metrics.hit(Hit::PortWait);
+        }
     }
 
     pub(crate) fn other_edges(&self) -> Vec<String> {
@@ -252,9 +266,9 @@ async fn read_hello(transport: &dyn Transport) -> Option<(Result<Hello, Refusal>
 async fn admit(
     desk: &Desk,
     transport: &Arc<dyn Transport>,
-    hello: &Hello,
+    greeted: &mut Greeted,
 ) -> Result<Admitted, Refusal> {
-    admit::version(&hello.v)?;
+    admit::version(&greeted.hello.v)?;
     if desk.draining.is_cancelled() {
         return Err(Refusal::new(Code::Draining, "this edge is about to stop"));
     }
@@ -262,7 +276,9 @@ async fn admit(
         // Without keys no token could be believed.
         desk.catch_up(Revision::ZERO.next()).await;
     }
-    let (claims, fresh) = desk.check_token(&hello.token).await?;
+    let (claims, fresh) = desk.read_token(&greeted.hello.token).await?;
+    possession::check(desk, &**transport, greeted, &claims).await?;
+    let hello = &greeted.hello;
     let new = NewSession {
         id: SessionId::from_random(rand::random()),
         since: now(),
@@ -277,6 +293,7 @@ async fn admit(
         let wishes = admit::binds(&claims, hello.bind.as_deref(), here)?;
         desk.sessions.open(&session, wishes, hello.resume.as_ref())
     })?;
+    desk.until_open(&opened.bound).await;
     let mut welcome = desk.welcome(&session, &opened.bound);
     let refused = opened
         .refused

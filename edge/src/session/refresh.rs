@@ -27,8 +27,12 @@ pub(super) async fn refresh(desk: &Desk, session: &Arc<SessionHandle>, token: &S
 }
 
 async fn accept(desk: &Desk, session: &Arc<SessionHandle>, token: &Secret) -> Result<(), Refusal> {
-    let (claims, fresh) = desk.check_token(token).await?;
+    let (claims, fresh) = desk.read_token(token).await?;
     let old = session.claims();
+    // The session has proved the key that its own token is bound to, and no other.
+    if claims.confirmation != old.confirmation {
+        admit::bearer(&claims)?;
+    }
     if claims.subject != old.subject || claims.account != old.account {
         let message = "a session's token is refreshed with one of the same subject and account";
         return Err(Refusal::new(Code::Auth, message));

@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
+use model::Congestion;
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncWriteExt, ReadHalf, WriteHalf},
@@ -38,7 +39,7 @@ pub(crate) async fn connect(bed: &Bed, kind: TransportKind) -> Connected {
     match kind {
         TransportKind::Quic => {
             let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-            let config = quic::client_config(bed.ca.client(&[])).unwrap();
+            let config = quic::client_config(bed.ca.client(&[]), Congestion::System).unwrap();
             let transport = within(quic::connect(&endpoint, address, EDGE, config))
                 .await
                 .unwrap();

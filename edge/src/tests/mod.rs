@@ -6,6 +6,7 @@ pub(crate) mod ca;
 mod leaving;
 mod names;
 mod ports;
+mod possession;
 mod sessions;
 mod strangers;
 mod trust;

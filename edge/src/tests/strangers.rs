@@ -2,6 +2,7 @@
 
 use std::{net::Ipv4Addr, sync::Arc};
 
+use model::Congestion;
 use rustls::pki_types::ServerName;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 use tokio_rustls::TlsConnector;
@@ -35,7 +36,7 @@ async fn strangers_of_one_address_are_bounded_and_make_room_when_they_leave() {
     let name = ServerName::try_from(EDGE).unwrap();
     assert!(within(connector.connect(name, stream)).await.is_err());
     let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let config = quic::client_config(bed.ca.client(&[])).unwrap();
+    let config = quic::client_config(bed.ca.client(&[]), Congestion::System).unwrap();
     assert!(
         within(quic::connect(&endpoint, bed.tls(), EDGE, config))
             .await
@@ -46,7 +47,7 @@ async fn strangers_of_one_address_are_bounded_and_make_room_when_they_leave() {
     }
     within(async {
         loop {
-            let config = quic::client_config(bed.ca.client(&[])).unwrap();
+            let config = quic::client_config(bed.ca.client(&[]), Congestion::System).unwrap();
             if quic::connect(&endpoint, bed.tls(), EDGE, config)
                 .await
                 .is_ok()
@@ -62,7 +63,7 @@ async fn strangers_of_one_address_are_bounded_and_make_room_when_they_leave() {
 async fn quic_shows_no_certificate_for_other_names() {
     let bed = Bed::start().await;
     let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let config = quic::client_config(bed.ca.client(&[])).unwrap();
+    let config = quic::client_config(bed.ca.client(&[]), Congestion::System).unwrap();
     let refused = within(quic::connect(&endpoint, bed.tls(), "b.localhost", config)).await;
     assert!(refused.is_err());
 }

@@ -16,10 +16,11 @@ const ERROR: &[&str] = &["code", "msg", "retry", "after", "id"];
 impl Vocabulary for AgentMessage {
     fn members(kind: &str) -> Option<&'static [&'static str]> {
         Some(match kind {
-            "hello" => &["v", "token", "agent", "bind", "resume", "visits"],
+            "hello" => &["v", "token", "agent", "bind", "resume", "proof", "visits"],
             "bind" => &["id", "host", "port", "kind", "proto", "host_header"],
             "unbind" => &["id"],
             "token" => &["token"],
+            "proof" => &["proof"],
             "drain" | "drained" => &[],
             "ping" | "pong" => &["n"],
             "error" => ERROR,
@@ -43,6 +44,7 @@ impl Vocabulary for EdgeMessage {
                 "resume",
                 "more",
             ],
+            "challenge" => &["nonce"],
             "bound" => &["id", "kind", "url", "host", "port"],
             "unbound" => &["id"],
             "error" => ERROR,

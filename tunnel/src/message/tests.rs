@@ -1,3 +1,5 @@
+mod schema;
+
 use std::collections::BTreeSet;
 
 use proptest::{option, prelude::*, sample::select};
@@ -20,6 +22,7 @@ fn hello() -> Hello {
         agent: "adit/0.1.0".into(),
         bind: Some(vec![bind()]),
         resume: Some(Secret::from("again".to_owned())),
+        proof: Some(Secret::from("pr00f".to_owned())),
         visits: true,
     }
 }
@@ -89,10 +92,13 @@ fn every_agent_message() -> Vec<AgentMessage> {
         AgentMessage::Token {
             token: Secret::from("new".to_owned()),
         },
+        AgentMessage::Proof {
+            proof: Secret::from("pr00f".to_owned()),
+        },
         AgentMessage::Drain,
         AgentMessage::Drained,
         AgentMessage::Ping { n: 1 },
-        AgentMessage::Pong { n: u64::MAX },
+        AgentMessage::Pong { n: (1 << 53) - 1 },
         AgentMessage::Error(error()),
     ]
 }
@@ -100,6 +106,9 @@ fn every_agent_message() -> Vec<AgentMessage> {
 fn every_edge_message() -> Vec<EdgeMessage> {
     vec![
         EdgeMessage::Welcome(welcome(2)),
+        EdgeMessage::Challenge {
+            nonce: "n0nce".into(),
+        },
         EdgeMessage::Bound(bound(7)),
         EdgeMessage::Unbound { id: 7 },
         EdgeMessage::Error(error()),
@@ -145,6 +154,7 @@ fn the_smallest_hello_and_welcome() {
         agent: String::new(),
         bind: None,
         resume: None,
+        proof: None,
         visits: false,
         ..hello()
     };
@@ -291,7 +301,10 @@ fn texts_of_the_peer_are_cut_and_made_printable() {
 #[test]
 fn secrets_stay_out_of_logs() {
     let text = format!("{:?}", AgentMessage::Hello(hello()));
-    assert!(!text.contains("t0ken") && !text.contains("again"), "{text}");
+    assert!(
+        !text.contains("t0ken") && !text.contains("again") && !text.contains("pr00f"),
+        "{text}"
+    );
 }
 
 fn any_bind() -> impl Strategy<Value = Bind> {
@@ -332,6 +345,7 @@ proptest! {
             agent: name,
             bind: binds,
             resume: resume.map(Secret::from),
+            proof: None,
             visits,
         });
         let line = serde_json::to_vec(&message).unwrap();
@@ -346,7 +360,7 @@ proptest! {
     }
 
     #[test]
-    fn no_mutation_of_a_message_panics(n in 0..17_usize, at: usize, byte: u8) {
+    fn no_mutation_of_a_message_panics(n in 0..19_usize, at: usize, byte: u8) {
         let mut lines: Vec<_> = every_agent_message().iter().map(|m| serde_json::to_vec(m).unwrap()).collect();
         lines.extend(every_edge_message().iter().map(|m| serde_json::to_vec(m).unwrap()));
         let line = &mut lines[n];

@@ -3,14 +3,17 @@
 use std::{
     future::Future,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Instant, Sleep, sleep_until},
+};
 
 use super::{error::MuxError, shared::Shared, wire::Wire};
 use crate::bounds::{self, Bound};
@@ -32,6 +35,8 @@ pub(super) struct Driver<W> {
     written: usize,
     /// `writing` has not left yet.
     sending: bool,
+    /// Nothing was left to do: whoever wakes it next is one of several, perhaps.
+    idle: bool,
     timer: Pin<Box<Sleep>>,
     woken: Vec<Waker>,
 }
@@ -65,6 +70,7 @@ impl<W: Wire> Driver<W> {
             writing: Vec::new(),
             written: 0,
             sending: false,
+            idle: true,
             timer: Box::pin(sleep_until(now)),
             woken: Vec::new(),
         }
@@ -223,8 +229,17 @@ impl<W: Wire> Future for Driver<W> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::take(&mut self.idle) {
+            // Streams that are ready in the same moment go first: their frames leave in one record and one write, and not
+            // each by itself, since a scheduler runs next what was woken last.
+            let _ = pin!(yield_now()).poll(cx);
+            return Poll::Pending;
+        }
         for _ in 0..ROUNDS {
-            let round = ready!(self.step(cx));
+            let Poll::Ready(round) = self.step(cx) else {
+                self.idle = true;
+                return Poll::Pending;
+            };
             if self.phase == Phase::Gone {
                 return Poll::Ready(());
             }

@@ -3,13 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use model::Congestion;
 use quinn::{
     IdleTimeout, TransportConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 
 use super::ALPN;
-use crate::limits;
+use crate::{congestion, limits};
 
 /// Bytes of one stream that may wait for their reader: 335 Mbit/s over a path of 100 ms. quinn cannot let windows grow by
 /// themselves, so this is also what a reader that stands still keeps.
@@ -28,19 +29,25 @@ const INCOMING_BUFFER: u64 = 16 << 10;
 const INCOMING_BUFFER_TOTAL: u64 = 8 << 20;
 
 /// The agent's side. `tls` brings roots and, where wanted, a client certificate.
-pub fn client_config(mut tls: rustls::ClientConfig) -> Result<quinn::ClientConfig, rustls::Error> {
+pub fn client_config(
+    mut tls: rustls::ClientConfig,
+    congestion: Congestion,
+) -> Result<quinn::ClientConfig, rustls::Error> {
     tls.alpn_protocols = vec![ALPN.into()];
     // A hello in early data could be replayed (RFC 9001, section 9.2).
     tls.enable_early_data = false;
     let crypto = QuicClientConfig::try_from(tls).map_err(unfit)?;
     let mut config = quinn::ClientConfig::new(Arc::new(crypto));
     // The edge has proved its name: its streams and their bytes are welcome from the start.
-    config.transport_config(transport(limits::PEER_STREAMS, SESSION_WINDOW));
+    config.transport_config(transport(limits::PEER_STREAMS, SESSION_WINDOW, congestion));
     Ok(config)
 }
 
 /// The edge's side. `tls` brings the certificates of the edge's own names.
-pub fn server_config(mut tls: rustls::ServerConfig) -> Result<quinn::ServerConfig, rustls::Error> {
+pub fn server_config(
+    mut tls: rustls::ServerConfig,
+    congestion: Congestion,
+) -> Result<quinn::ServerConfig, rustls::Error> {
     tls.alpn_protocols = vec![ALPN.into()];
     tls.max_early_data_size = 0;
     let crypto = QuicServerConfig::try_from(tls).map_err(unfit)?;
@@ -49,6 +56,7 @@ pub fn server_config(mut tls: rustls::ServerConfig) -> Result<quinn::ServerConfi
         .transport_config(transport(
             limits::PEER_STREAMS_BEFORE_WELCOME,
             SESSION_WINDOW_BEFORE_WELCOME,
+            congestion,
         ))
         .migration(true)
         .max_incoming(MAX_INCOMING)
@@ -57,7 +65,11 @@ pub fn server_config(mut tls: rustls::ServerConfig) -> Result<quinn::ServerConfi
     Ok(config)
 }
 
-fn transport(peer_streams: u32, session_window: u32) -> Arc<TransportConfig> {
+fn transport(
+    peer_streams: u32,
+    session_window: u32,
+    congestion: Congestion,
+) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(peer_streams.into())
@@ -65,6 +77,7 @@ fn transport(peer_streams: u32, session_window: u32) -> Arc<TransportConfig> {
         .stream_receive_window(STREAM_WINDOW.into())
         .receive_window(session_window.into())
         .send_window(SEND_WINDOW)
+        .congestion_controller_factory(congestion::of_quic(congestion))
         .keep_alive_interval(Some(limits::KEEPALIVE))
         .max_idle_timeout(Some(idle(limits::IDLE)))
         .datagram_receive_buffer_size(None)

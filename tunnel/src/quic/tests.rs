@@ -1,6 +1,7 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use futures_util::FutureExt;
+use model::Congestion;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -14,9 +15,11 @@ suite!(pair);
 async fn pair() -> Pair {
     let tls = tls();
     let here = (Ipv4Addr::LOCALHOST, 0).into();
-    let server = quinn::Endpoint::server(server_config(tls.server).unwrap(), here).unwrap();
+    let server =
+        quinn::Endpoint::server(server_config(tls.server, Congestion::System).unwrap(), here)
+            .unwrap();
     let client = quinn::Endpoint::client(here).unwrap();
-    let config = client_config(tls.client).unwrap();
+    let config = client_config(tls.client, Congestion::System).unwrap();
     let address = server.local_addr().unwrap();
     let (agent, edge) = tokio::join!(connect(&client, address, NAME, config), async {
         let connection = server.accept().await.unwrap().await.unwrap();
@@ -62,7 +65,7 @@ async fn another_protocol_is_refused() {
     let config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     let server = quinn::Endpoint::server(config, here).unwrap();
     let client = quinn::Endpoint::client(here).unwrap();
-    let config = client_config(tls.client).unwrap();
+    let config = client_config(tls.client, Congestion::System).unwrap();
     let (agent, _) = tokio::join!(
         connect(&client, server.local_addr().unwrap(), NAME, config),
         async { server.accept().await.unwrap().await }

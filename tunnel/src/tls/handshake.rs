@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     TlsError, TlsStream,
+    export::ExporterSecret,
     key::{Opener, Sealer},
     record::{Kernel, Records, Sealed},
 };
@@ -32,10 +33,11 @@ pub async fn connect<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut config = config.clone();
+    let (mut config, secret) = (config.clone(), Arc::new(ExporterSecret::default()));
     config.enable_secret_extraction = true;
+    config.key_log = secret.clone();
     let connection = UnbufferedClientConnection::new(Arc::new(config), name);
-    Shaking::new(connection.map_err(TlsError::from)?, io)
+    Shaking::new(connection.map_err(TlsError::from)?, io, secret)
         .run()
         .await
 }
@@ -45,10 +47,11 @@ pub async fn accept<S>(config: &ServerConfig, first: &[u8], io: S) -> io::Result
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut config = config.clone();
+    let (mut config, secret) = (config.clone(), Arc::new(ExporterSecret::default()));
     config.enable_secret_extraction = true;
+    config.key_log = secret.clone();
     let connection = UnbufferedServerConnection::new(Arc::new(config)).map_err(TlsError::from)?;
-    let mut shaking = Shaking::new(connection, io);
+    let mut shaking = Shaking::new(connection, io, secret);
     shaking.incoming.extend_from_slice(first);
     shaking.run().await
 }
@@ -75,6 +78,7 @@ struct Shaking<C, S> {
     out: Sealed,
     /// Content that came right behind the handshake.
     early: Vec<Bytes>,
+    exporter: Arc<ExporterSecret>,
 }
 
 enum Step {
@@ -84,13 +88,14 @@ enum Step {
 }
 
 impl<C: Half, S: AsyncRead + AsyncWrite + Unpin> Shaking<C, S> {
-    fn new(connection: C, io: S) -> Self {
+    fn new(connection: C, io: S, exporter: Arc<ExporterSecret>) -> Self {
         Self {
             connection,
             io,
             incoming: BytesMut::new(),
             out: Sealed::default(),
             early: Vec::new(),
+            exporter,
         }
     }
 
@@ -183,11 +188,18 @@ impl<C: Half, S: AsyncRead + AsyncWrite + Unpin> Shaking<C, S> {
         if self.connection.version() != Some(ProtocolVersion::TLSv1_3) {
             return Err(TlsError::Version);
         }
+        let exporter = self.exporter.channel_binding()?;
         let (secrets, kernel) = self.connection.finish()?;
         let sealer = Sealer::new(secrets.tx.0, &secrets.tx.1)?;
         let opener = Opener::new(secrets.rx.0, &secrets.rx.1)?;
         let records = Records::new(sealer, opener, kernel);
-        Ok(TlsStream::new(self.io, records, self.incoming, self.early))
+        Ok(TlsStream::new(
+            self.io,
+            records,
+            self.incoming,
+            self.early,
+            exporter,
+        ))
     }
 }
 

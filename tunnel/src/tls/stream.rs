@@ -15,7 +15,10 @@ use super::{
     key::MAX_CONTENT,
     record::{Records, Sealed},
 };
-use crate::mux::{Intake, Wire};
+use crate::{
+    mux::{Intake, Wire},
+    transport::Exporter,
+};
 
 /// Content that is sealed before the first of it is written: what one write should carry.
 const AT_ONCE: usize = 16 * MAX_CONTENT;
@@ -31,10 +34,17 @@ pub struct TlsStream<S> {
     out: Sealed,
     /// Our end is among what was sealed.
     said_end: bool,
+    exporter: Exporter,
 }
 
 impl<S> TlsStream<S> {
-    pub(super) fn new(io: S, records: Records, incoming: BytesMut, mut unread: Vec<Bytes>) -> Self {
+    pub(super) fn new(
+        io: S,
+        records: Records,
+        incoming: BytesMut,
+        mut unread: Vec<Bytes>,
+        exporter: Exporter,
+    ) -> Self {
         unread.reverse();
         Self {
             io,
@@ -44,12 +54,18 @@ impl<S> TlsStream<S> {
             found: Vec::new(),
             out: Sealed::default(),
             said_end: false,
+            exporter,
         }
     }
 
     /// The connection below.
     pub const fn get_ref(&self) -> &S {
         &self.io
+    }
+
+    /// The connection's `tls-exporter` (RFC 9266).
+    pub const fn exporter(&self) -> Exporter {
+        self.exporter
     }
 
     /// Puts back what was read and not used.

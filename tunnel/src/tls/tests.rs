@@ -419,3 +419,26 @@ fn runtime() -> tokio::runtime::Runtime {
         .build()
         .unwrap()
 }
+
+#[tokio::test]
+async fn the_channel_binding_is_what_rustls_derives() {
+    let label = crate::transport::EXPORTER_LABEL;
+    for suite in suites() {
+        let tls = tls_with(suite);
+        let (ours, theirs) = our_client(&tls).await;
+        let exported = theirs
+            .get_ref()
+            .1
+            .export_keying_material([0; 32], label, Some(b""));
+        assert_eq!(exported.unwrap(), ours.exporter());
+        let (ours, theirs) = our_server(&tls).await;
+        let exported = theirs
+            .get_ref()
+            .1
+            .export_keying_material([0; 32], label, None);
+        assert_eq!(exported.unwrap(), ours.exporter());
+        let (client, server) = both_ours(&tls).await;
+        assert_eq!(client.exporter(), server.exporter());
+        assert_ne!(client.exporter(), ours.exporter());
+    }
+}

@@ -15,6 +15,7 @@ use crate::{
     Code, Stream, Transport, TransportError, TransportKind, TransportStats, limits,
     mux::{Budget, Config, Connection, MuxError, Role},
     tls::TlsStream,
+    transport::Exporter,
 };
 
 /// Shared by all sessions of the process, as its memory is.
@@ -24,21 +25,27 @@ static BUDGET: LazyLock<Arc<Budget>> = LazyLock::new(|| Config::default().budget
 pub struct MuxTransport {
     connection: Connection,
     peer: SocketAddr,
+    exporter: Option<Exporter>,
 }
 
 impl MuxTransport {
     /// Over a connection that speaks HTTP no more. With a [`TlsStream`] below, the mux works in its buffers.
     pub(super) fn upgraded(upgraded: Upgraded, role: Role, peer: SocketAddr) -> Self {
         let config = config(role);
-        let connection = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+        let (connection, exporter) = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
             Ok(parts) => {
                 let mut tls = parts.io.into_inner();
                 tls.unread(parts.read_buf);
-                Connection::over(tls, role, config)
+                let exporter = tls.exporter();
+                (Connection::over(tls, role, config), Some(exporter))
             }
-            Err(other) => Connection::new(TokioIo::new(other), role, config),
+            Err(other) => (Connection::new(TokioIo::new(other), role, config), None),
         };
-        Self { connection, peer }
+        Self {
+            connection,
+            peer,
+            exporter,
+        }
     }
 }
 
@@ -82,6 +89,10 @@ impl Transport for MuxTransport {
 
     fn rtt(&self) -> Option<Duration> {
         self.connection.rtt()
+    }
+
+    fn exporter(&self) -> Option<Exporter> {
+        self.exporter
     }
 
     fn kind(&self) -> TransportKind {

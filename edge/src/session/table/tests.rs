@@ -33,6 +33,10 @@ impl Transport for Nowhere {
         None
     }
 
+    fn exporter(&self) -> Option<tunnel::Exporter> {
+        None
+    }
+
     fn kind(&self) -> TransportKind {
         TransportKind::Tcp
     }
