@@ -76,6 +76,10 @@ impl Failure {
         self.exit
     }
 
+    pub(crate) fn advice(&self) -> &[String] {
+        &self.advice
+    }
+
     pub(crate) fn print(&self) {
         let mut out = std::io::stderr().lock();
         let (red, plain) = if out.is_terminal() {

@@ -6,6 +6,7 @@ mod config_command;
 mod configured;
 mod credentials;
 mod dev;
+mod doctor;
 mod failure;
 mod login;
 mod observe;
@@ -98,6 +99,7 @@ async fn run(command: Command, verbose: u8, format: LogFormat) -> Result<(), Fai
         Command::Tcp(args) => share::run(args.into()).await,
         Command::Run(args) => run::run(args).await,
         Command::Service(command) => service::run(command),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Login(args) => login::run(args).await,
         Command::Admin(args) => admin::run(args).await,
         Command::Completions { shell } => cli::completions(shell),

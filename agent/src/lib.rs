@@ -22,6 +22,7 @@ mod hint;
 mod origin;
 mod origins;
 mod policy;
+mod reach;
 mod resume;
 mod session;
 mod shared;
@@ -43,6 +44,7 @@ pub use origin::{
     probe::{ProbeError, probe},
 };
 pub use origins::{Origins, forward_each};
+pub use reach::{Reached, addresses, reach_quic, reach_tcp};
 pub use session::{Incoming, Stream};
 pub use shared::EVENTS_KEPT;
 pub use source::{

@@ -10,6 +10,7 @@ mod admin;
 mod bounds;
 mod browser;
 mod command_line;
+mod doctor;
 mod faults;
 mod grpc;
 mod hostile;

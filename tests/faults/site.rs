@@ -13,7 +13,7 @@ use std::{
 use tempfile::TempDir;
 use tests::{
     Authority, Configured, EtcdCluster, Origin, Process, User, WAIT, adit, free_port, http_files,
-    program, run, write_secret,
+    libfaketime, program, run, write_secret,
 };
 
 use crate::flow::Flow;
@@ -287,13 +287,4 @@ impl Site {
         fs::write(&file, text.replace("COMMON", &common).replace("DIR", &dir)).unwrap();
         file
     }
-}
-
-/// Where Debian and others have it; it is loaded by `ld.so`, which knows its own directories only.
-fn libfaketime() -> PathBuf {
-    let directories = fs::read_dir("/usr/lib").unwrap();
-    directories
-        .map(|entry| entry.unwrap().path().join("faketime/libfaketimeMT.so.1"))
-        .find(|path| path.exists())
-        .expect("libfaketime is missing: run tests/install")
 }

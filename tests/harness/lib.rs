@@ -22,6 +22,7 @@ pub use self::{
     origin::{Origin, echo, http_files, silent, speaks_first},
     process::{Process, WAIT},
     tools::{
-        adit, free_port, free_ports, install_crypto, program, python, root_of_repository, run,
+        adit, free_port, free_ports, install_crypto, libfaketime, program, python,
+        root_of_repository, run,
     },
 };

@@ -1,6 +1,7 @@
 //! Programs: our own binary, and those of others. One that is missing is a failure.
 
 use std::{
+    fs,
     net::{TcpListener, UdpSocket},
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -104,6 +105,15 @@ pub fn free_ports(count: u16) -> RangeInclusive<u16> {
 fn is_free(port: u16) -> bool {
     let address = ("127.0.0.1", port);
     TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
+}
+
+/// Where Debian and others have it; it is loaded by `ld.so`, which knows its own directories only.
+pub fn libfaketime() -> PathBuf {
+    let directories = fs::read_dir("/usr/lib").unwrap();
+    directories
+        .map(|entry| entry.unwrap().path().join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.exists())
+        .expect("libfaketime is missing: run tests/install")
 }
 
 pub fn install_crypto() {

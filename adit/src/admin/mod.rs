@@ -17,6 +17,7 @@ mod token;
 mod usage;
 
 use self::answer::{Answer, Table};
+pub(crate) use self::time::moment;
 use crate::{
     cli::{AdminArgs, AdminCommand},
     credentials,

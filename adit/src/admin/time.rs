@@ -1,7 +1,7 @@
 //! Points in time as people read them, in UTC: 2026-11-25 22:58:03.
 
 /// Seconds since 1970; nothing stands for never.
-pub(super) fn moment(secs: u64) -> String {
+pub(crate) fn moment(secs: u64) -> String {
     if secs == 0 {
         return "-".into();
     }

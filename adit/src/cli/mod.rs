@@ -83,6 +83,8 @@ pub(crate) enum Command {
     /// Keep adit running as a systemd service
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Look at everything between this machine and a visitor, and say what to do about what is wrong
+    Doctor(DoctorArgs),
     /// Keep a provider's API key for later commands
     Login(LoginArgs),
     /// Look after accounts, endpoints, tokens, agents, edges, keys and backups
@@ -92,6 +94,17 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
+}
+
+/// Is UDP open, is the clock right, who is reached how fast, and what does the credential allow.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) provider: ProviderArgs,
+
+    /// Print one JSON value (docs/cli.md)
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The API key is read from standard input, so that it never stands in a command line.

@@ -6,7 +6,7 @@ use model::Congestion;
 use rustls::RootCertStore;
 use tunnel::quic::QuicTransport;
 
-use super::{Location, eyeballs, resolve, unspecified_like, within};
+use super::{Location, unspecified_like, within};
 
 pub(crate) fn config(
     roots: Arc<RootCertStore>,
@@ -22,15 +22,11 @@ pub(crate) async fn connect(
     config: &quinn::ClientConfig,
     deadline: Duration,
 ) -> io::Result<QuicTransport> {
-    within(deadline, async {
-        let addresses = resolve::resolve(location.host(), location.port()).await?;
-        eyeballs::first(addresses, async |address| {
-            let endpoint = quinn::Endpoint::client(unspecified_like(address))?;
-            tunnel::quic::connect(&endpoint, address, location.host(), config.clone())
-                .await
-                .map_err(io::Error::other)
-        })
-        .await
-    })
-    .await
+    let connecting = super::first(location, async |address| {
+        let endpoint = quinn::Endpoint::client(unspecified_like(address))?;
+        tunnel::quic::connect(&endpoint, address, location.host(), config.clone())
+            .await
+            .map_err(io::Error::other)
+    });
+    within(deadline, connecting).await
 }

@@ -9,7 +9,7 @@ use std::{
 /// Addresses of one name that are tried; more would only prolong a failure.
 const MAX_ADDRESSES: usize = 8;
 
-pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![(address, port).into()]);
     }
