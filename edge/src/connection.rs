@@ -46,13 +46,13 @@ impl Carrier {
     }
 
     /// Carries the connection to its end. What does not end well is reset, so that the visitor never takes it for whole.
-    pub(crate) async fn carry(&self, mut carried: Carried, holding: &Holding) {
+    pub(crate) async fn carry(&self, carried: &mut Carried, holding: &Holding) {
         let started = Instant::now();
         let visiting = Visiting::begin();
         let mut line = carried.line(Some(holding), &visiting);
         // Until it is known to be whole: this may be cut at any time.
         reset_when_closed(&carried.stream);
-        let (copied, end) = exchange(&mut carried, holding, &visiting, &self.metrics).await;
+        let (copied, end) = exchange(carried, holding, &visiting, &self.metrics).await;
         if end == ConnectionEnd::Complete {
             end_when_closed(&carried.stream);
         }

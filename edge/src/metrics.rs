@@ -3,7 +3,7 @@
 
 mod hit;
 
-use std::time::Duration;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -22,8 +22,12 @@ const SECONDS: [f64; 14] = [
 
 type Seconds = Family<TransportLabel, Histogram, fn() -> Histogram>;
 
-#[derive(Clone, Debug)]
-pub(crate) struct Metrics {
+/// One place for all who count: each visitor and session has its own way to it, which costs one count of references.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics(Arc<Series>);
+
+#[derive(Debug)]
+pub(crate) struct Series {
     bounds: Bounds,
     refusals: Family<CodeLabel, Counter>,
     ends: Family<CodeLabel, Counter>,
@@ -67,7 +71,15 @@ struct DirectionLabel {
     direction: &'static str,
 }
 
-impl Default for Metrics {
+impl Deref for Metrics {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.0
+    }
+}
+
+impl Default for Series {
     fn default() -> Self {
         Self {
             bounds: Bounds::default(),
@@ -246,7 +258,7 @@ impl Metrics {
     }
 
     /// Shared with the proxy.
-    pub(crate) const fn bounds(&self) -> &Bounds {
+    pub(crate) fn bounds(&self) -> &Bounds {
         &self.bounds
     }
 

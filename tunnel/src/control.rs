@@ -2,9 +2,14 @@
 
 mod line;
 
-use std::io;
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use zeroize::Zeroizing;
 
 pub use self::line::{LineError, LineSplitter, parse};
@@ -48,13 +53,21 @@ impl<R: AsyncRead + Unpin> ControlReader<R> {
             if let Some(line) = self.lines.next_line()? {
                 return Ok(Some(parse(&line)?));
             }
-            let mut bytes = [0; READ];
-            match self.stream.read(&mut bytes).await? {
+            match poll_fn(|cx| self.poll_more(cx)).await? {
                 0 if self.lines.is_empty() => return Ok(None),
                 0 => return Err(ControlError::Truncated),
-                n => self.lines.push(&bytes[..n]),
+                _ => {}
             }
         }
+    }
+
+    /// Through a buffer that is there only while something is read: a session waits here for hours.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut bytes = [0; READ];
+        let mut read = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+        self.lines.push(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the proxy counts.
 
-use std::time::Duration;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -12,7 +12,10 @@ use super::{End, Visit};
 use crate::metrics::{Bounds, Hit, Metrics, seconds};
 
 #[derive(Clone, Debug)]
-pub struct HttpMetrics {
+pub struct HttpMetrics(Arc<Series>);
+
+#[derive(Debug)]
+pub struct Series {
     requests: Family<StatusClass, Counter>,
     ends: Family<Ended, Counter>,
     first_byte: Histogram,
@@ -33,6 +36,14 @@ struct Ended {
     end: &'static str,
 }
 
+impl Deref for HttpMetrics {
+    type Target = Series;
+
+    fn deref(&self) -> &Series {
+        &self.0
+    }
+}
+
 impl Default for HttpMetrics {
     fn default() -> Self {
         Self::new(Metrics::default())
@@ -41,7 +52,7 @@ impl Default for HttpMetrics {
 
 impl HttpMetrics {
     fn new(edge: Metrics) -> Self {
-        Self {
+        Self(Arc::new(Series {
             requests: Family::default(),
             ends: Family::default(),
             first_byte: seconds(),
@@ -50,7 +61,7 @@ impl HttpMetrics {
             upstream_reused: Counter::default(),
             upstream_retried: Counter::default(),
             edge,
-        }
+        }))
     }
 
     pub(crate) fn register(registry: &mut Registry, edge: Metrics) -> Self {
@@ -97,7 +108,7 @@ impl HttpMetrics {
         self.edge.hit(bound);
     }
 
-    pub(super) const fn bounds(&self) -> &Bounds {
+    pub(super) fn bounds(&self) -> &Bounds {
         self.edge.bounds()
     }
 

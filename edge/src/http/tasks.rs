@@ -28,6 +28,8 @@ impl Drop for Tasks {
 impl Spawner {
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
+        // Boxed, as what is waited for under another future takes its place twice: hyper's HTTP/2 is 36 KB.
+        let task = Box::pin(task);
         self.tracker.spawn(async move {
             cut.run_until_cancelled_owned(task).await;
         });

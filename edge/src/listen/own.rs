@@ -102,18 +102,18 @@ impl Door {
         };
         let (response, upgrading) = upgrade::accept(request, self.peer);
         let (desk, cut) = (self.front.desk.clone(), self.front.stages.cut.clone());
-        self.front
-            .stages
-            .sessions
-            .spawn(cut.run_until_cancelled_owned(async move {
-                match timeout(HANDSHAKE_WITHIN, upgrading).await {
-                    Ok(Ok(transport)) => {
-                        session::serve(desk, Arc::new(transport), (slot, stranger)).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!(%error, "an upgrade fails"),
-                    Err(_) => desk.metrics.hit(Hit::HandshakeTime),
+        // Boxed, as what is waited for under another future takes its place twice.
+        let session = Box::pin(async move {
+            match Box::pin(timeout(HANDSHAKE_WITHIN, upgrading)).await {
+                Ok(Ok(transport)) => {
+                    session::serve(desk, Arc::new(transport), (slot, stranger)).await;
                 }
-            }));
+                Ok(Err(error)) => tracing::debug!(%error, "an upgrade fails"),
+                Err(_) => desk.metrics.hit(Hit::HandshakeTime),
+            }
+        });
+        let session = cut.run_until_cancelled_owned(session);
+        self.front.stages.sessions.spawn(session);
         response.map(|()| Full::default())
     }
 

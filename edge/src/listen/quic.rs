@@ -172,9 +172,10 @@ pub(crate) async fn accept(front: Arc<Front>, endpoint: Endpoint) {
 fn greet(front: &Arc<Front>, incoming: Incoming, address: SocketAddr, stranger: Stranger) {
     let (front, cut) = (front.clone(), front.stages.cut.clone());
     let sessions = front.stages.sessions.clone();
-    sessions.spawn(cut.run_until_cancelled_owned(async move {
+    // Boxed, as what is waited for under another future takes its place twice.
+    let session = Box::pin(async move {
         let handshake = async { incoming.accept()?.await };
-        match timeout(HANDSHAKE_WITHIN, handshake).await {
+        match Box::pin(timeout(HANDSHAKE_WITHIN, handshake)).await {
             Ok(Ok(connection)) => {
                 let transport = Arc::new(QuicTransport::new(connection));
                 session::serve(front.desk.clone(), transport, stranger).await;
@@ -182,5 +183,6 @@ fn greet(front: &Arc<Front>, incoming: Incoming, address: SocketAddr, stranger: 
             Ok(Err(error)) => tracing::debug!(peer = %address, %error, "a QUIC handshake fails"),
             Err(_) => front.metrics.hit(Hit::HandshakeTime),
         }
-    }));
+    });
+    sessions.spawn(cut.run_until_cancelled_owned(session));
 }

@@ -70,7 +70,7 @@ pub(super) async fn serve(front: Arc<Front>, arrival: Arrival) {
         slot: _slot,
     } = arrival;
     let started = Instant::now();
-    let carried = Carried {
+    let mut carried = Carried {
         stream,
         peer,
         local,
@@ -81,7 +81,7 @@ pub(super) async fn serve(front: Arc<Front>, arrival: Arrival) {
     // Boxed, as it may wait and the connection then lives long.
     let holding = Box::pin(front.router.port(local.port())).await;
     match holding {
-        Ok(holding) => front.carrier.carry(carried, &holding).await,
+        Ok(holding) => front.carrier.carry(&mut carried, &holding).await,
         Err(_) => {
             front.carrier.offline(&carried, started.elapsed());
             connection::reset_when_closed(&carried.stream);

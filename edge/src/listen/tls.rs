@@ -164,7 +164,7 @@ impl Greeted {
             slot: _slot,
         } = arrival;
         let host = Some(name);
-        let carried = Carried {
+        let mut carried = Carried {
             stream,
             peer,
             local,
@@ -173,7 +173,7 @@ impl Greeted {
             first: hello,
         };
         match holding {
-            Ok(holding) => front.carrier.carry(carried, &holding).await,
+            Ok(holding) => front.carrier.carry(&mut carried, &holding).await,
             Err(_) => {
                 front.carrier.offline(&carried, started.elapsed());
                 alert(carried.stream, INTERNAL_ERROR).await;

@@ -96,8 +96,8 @@ async fn write(mut writer: Writer, mut outgoing: Outgoing) -> End {
     loop {
         let message = tokio::select! {
             biased;
-            Some(message) = outgoing.messages.recv() => message,
-            Some(visit) = outgoing.visits.recv() => EdgeMessage::Visit(visit),
+            Some(message) = outgoing.messages.recv() => *message,
+            Some(visit) = outgoing.visits.recv() => EdgeMessage::Visit(*visit),
             // Both senders are in the session, which is there.
             else => return std::future::pending().await,
         };
@@ -111,7 +111,8 @@ async fn read(desk: &Desk, session: &Arc<SessionHandle>, mut reader: Reader) -> 
     loop {
         match reader.next().await {
             Ok(Some(message)) => {
-                if let Some(end) = answer(desk, session, message).await {
+                // Boxed: what a message needs is not kept from one to the next.
+                if let Some(end) = Box::pin(answer(desk, session, message)).await {
                     return end;
                 }
             }

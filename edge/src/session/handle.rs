@@ -29,8 +29,8 @@ pub(crate) struct SessionHandle {
     pub(crate) transport: Arc<dyn Transport>,
     claims: watch::Sender<Arc<Claims>>,
     resume: Secret,
-    outbox: mpsc::Sender<EdgeMessage>,
-    visits: Option<mpsc::Sender<Visit>>,
+    outbox: mpsc::Sender<Box<EdgeMessage>>,
+    visits: Option<mpsc::Sender<Box<Visit>>>,
     end: watch::Sender<Option<End>>,
     streams: Arc<Semaphore>,
     stream_limit: u32,
@@ -44,11 +44,11 @@ pub(crate) struct End {
     pub(crate) reason: String,
 }
 
-/// What waits to be written to the agent.
+/// What waits to be written to the agent. Boxed: a channel holds room for 32 even when nothing waits.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    pub(crate) messages: mpsc::Receiver<EdgeMessage>,
-    pub(crate) visits: mpsc::Receiver<Visit>,
+    pub(crate) messages: mpsc::Receiver<Box<EdgeMessage>>,
+    pub(crate) visits: mpsc::Receiver<Box<Visit>>,
 }
 
 /// What a new session is made of.
@@ -128,14 +128,15 @@ impl SessionHandle {
         let Some(visits) = &self.visits else {
             return;
         };
-        if let Err(mpsc::error::TrySendError::Full(_)) = visits.try_send(visit.bounded()) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = visits.try_send(Box::new(visit.bounded()))
+        {
             self.metrics.hit(Hit::VisitLines);
         }
     }
 
     /// Never waits: an agent that does not read what it asked for is cut.
     pub(crate) fn tell(&self, message: EdgeMessage) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.outbox.try_send(message) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.outbox.try_send(Box::new(message)) {
             self.metrics.hit(Hit::Outbox);
             self.end(Code::Protocol, "the agent does not read its control stream");
         }

@@ -73,10 +73,11 @@ struct Admitted {
 /// Serves one agent's connection to its end. `stranger` is dropped as soon as the agent is known.
 pub(crate) async fn serve<S>(desk: Arc<Desk>, transport: Arc<dyn Transport>, stranger: S) {
     let came = Instant::now();
-    let Some(mut greeted) = greet(&desk, &*transport).await else {
+    // What only the beginning needs is boxed: the session would carry it to its end.
+    let Some(mut greeted) = Box::pin(greet(&desk, &*transport)).await else {
         return;
     };
-    let admitted = match admit(&desk, &transport, &mut greeted).await {
+    let admitted = match Box::pin(admit(&desk, &transport, &mut greeted)).await {
         Ok(admitted) => admitted,
         Err(refusal) => {
             refuse(&desk, &*transport, greeted.writer, &refusal).await;
@@ -111,7 +112,9 @@ async fn hold(
         session = %session.id, agent = %claims.subject, account = %claims.account, program = %greeted.hello.agent,
         transport = %transport.kind(), peer = %transport.peer(), "a session begins",
     );
-    let welcomed = timeout(WELCOME_WITHIN, say(&mut greeted.writer, &welcome)).await;
+    let saying = timeout(WELCOME_WITHIN, say(&mut greeted.writer, &welcome));
+    let welcomed = Box::pin(saying).await;
+    drop(welcome);
     desk.metrics.session_began(transport.kind(), came.elapsed());
     let end = match welcomed {
         Ok(Ok(())) => control::run(desk, &session, greeted.reader, greeted.writer, outgoing).await,

@@ -68,6 +68,10 @@ impl LineSplitter {
         let line = open[..length - 1].to_vec();
         self.start += length;
         self.searched = 0;
+        if self.start == self.bytes.len() {
+            // A session waits for hours for the next line, and the last one may have held a token.
+            *self = Self::default();
+        }
         Ok(Some(line))
     }
 }
