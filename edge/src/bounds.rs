@@ -18,6 +18,13 @@ pub(crate) const PLACEMENT_WAIT: Duration = Duration::from_secs(2);
 pub(crate) const WAITING_VISITORS: usize = 2000;
 /// How long a hello waits for this edge's replica to learn of what the token names.
 pub(crate) const REPLICA_WAIT: Duration = Duration::from_secs(2);
+/// How long a request of an agent without a mux waits for a visitor: below the 60 s after which common proxies cut a request
+/// without an answer.
+pub(crate) const POLL: Duration = Duration::from_secs(30);
+/// How long such an agent may take to ask again before its endpoints are given back.
+pub(crate) const POLL_LINGER: Duration = Duration::from_secs(60);
+/// Such requests of one session that wait at a time: the visitors that may come at once. Each is a connection.
+pub(crate) const WAITING_POLLS: usize = 64;
 /// How long `bound` waits for the port to be listened on.
 pub(crate) const PORT_WAIT: Duration = Duration::from_secs(1);
 /// How long an answer to a refused hello may take to be read, before the connection is closed over it.

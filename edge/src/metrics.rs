@@ -235,7 +235,7 @@ impl Metrics {
             self.refusals.get_or_create_owned(&CodeLabel { code });
             self.ends.get_or_create_owned(&CodeLabel { code });
         }
-        for transport in [TransportKind::Quic, TransportKind::Tcp].map(TransportKind::as_str) {
+        for transport in TransportKind::ALL.map(TransportKind::as_str) {
             self.sessions
                 .get_or_create_owned(&TransportLabel { transport });
             self.session_open

@@ -39,7 +39,7 @@ use crate::{
     metrics::Metrics,
     place::Placer,
     route::{Follow, Router},
-    session::{Desk, Sessions, Urls},
+    session::{Desk, Sessions, Singles, Urls},
     snapshot,
     usage::Reporter,
 };
@@ -435,8 +435,11 @@ fn front(
         metrics: http_metrics,
         limits: limits.http,
     };
+    let stages = Stages::default();
+    let (tasks, cut) = (stages.sessions.clone(), stages.cut.clone());
     Ok(Arc::new(Front {
         router,
+        singles: Arc::new(Singles::new(desk.clone(), tasks, cut)),
         desk,
         certificates: Certificates::new(parts.certificates, metrics.clone())?,
         carrier: Carrier::new(parts.access, metrics.clone()),
@@ -446,6 +449,6 @@ fn front(
         visitors: Arc::new(Semaphore::new(limits.visitors)),
         strangers: Arc::new(strangers),
         metrics,
-        stages: Stages::default(),
+        stages,
     }))
 }

@@ -13,6 +13,7 @@ pub mod message;
 pub mod mux;
 pub mod quic;
 mod secret;
+pub mod single;
 mod stream;
 pub mod tls;
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use crate::{Code, mux, quic::QuicStream};
+use crate::{Code, mux, quic::QuicStream, single::SingleStream};
 
 /// Two independent directions of bytes.
 ///
@@ -21,9 +21,19 @@ pub struct Stream(Inner);
 enum Inner {
     Mux(mux::Stream),
     Quic(QuicStream),
+    Single(SingleStream),
 }
 
 impl Stream {
+    /// Sends the encoded head. What is written after it leaves together with it, or once the agent has answered it, as the
+    /// binding has it.
+    pub async fn send_head(&mut self, head: &[u8]) -> io::Result<()> {
+        match &mut self.0 {
+            Inner::Single(stream) => stream.send_head(head).await,
+            Inner::Mux(_) | Inner::Quic(_) => self.write_all(head).await,
+        }
+    }
+
     /// Reads from `source`, a socket, straight to where the stream's bytes leave. Gives how many bytes it took, which `seen` is
     /// shown; none at the end of `source`. Takes no more than the peer has room for.
     pub fn poll_fill<R: AsyncRead + Unpin>(
@@ -35,6 +45,7 @@ impl Stream {
         match &mut self.0 {
             Inner::Mux(stream) => stream.poll_fill(cx, source, seen),
             Inner::Quic(stream) => stream.poll_fill(cx, source, seen),
+            Inner::Single(stream) => stream.poll_fill(cx, source, seen),
         }
     }
 
@@ -48,6 +59,7 @@ impl Stream {
         match &mut self.0 {
             Inner::Mux(stream) => stream.poll_drain(cx, sink),
             Inner::Quic(stream) => stream.poll_drain(cx, sink),
+            Inner::Single(stream) => stream.poll_drain(cx, sink),
         }
     }
 
@@ -56,6 +68,7 @@ impl Stream {
         match &mut self.0 {
             Inner::Mux(stream) => stream.reset(code),
             Inner::Quic(stream) => stream.reset(code),
+            Inner::Single(stream) => stream.reset(),
         }
     }
 }
@@ -83,6 +96,12 @@ impl From<mux::Stream> for Stream {
     }
 }
 
+impl From<SingleStream> for Stream {
+    fn from(stream: SingleStream) -> Self {
+        Self(Inner::Single(stream))
+    }
+}
+
 impl From<QuicStream> for Stream {
     fn from(stream: QuicStream) -> Self {
         Self(Inner::Quic(stream))
@@ -98,6 +117,7 @@ impl AsyncRead for Stream {
         match &mut self.0 {
             Inner::Mux(stream) => Pin::new(stream).poll_read(cx, buf),
             Inner::Quic(stream) => Pin::new(stream).poll_read(cx, buf),
+            Inner::Single(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -111,6 +131,7 @@ impl AsyncWrite for Stream {
         match &mut self.0 {
             Inner::Mux(stream) => Pin::new(stream).poll_write(cx, bytes),
             Inner::Quic(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Inner::Single(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -118,6 +139,7 @@ impl AsyncWrite for Stream {
         match &mut self.0 {
             Inner::Mux(stream) => Pin::new(stream).poll_flush(cx),
             Inner::Quic(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Single(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -125,6 +147,7 @@ impl AsyncWrite for Stream {
         match &mut self.0 {
             Inner::Mux(stream) => Pin::new(stream).poll_shutdown(cx),
             Inner::Quic(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Single(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

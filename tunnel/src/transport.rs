@@ -49,6 +49,8 @@ pub(crate) const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 pub enum TransportKind {
     Quic,
     Tcp,
+    /// No connection of its own: each stream is one.
+    Single,
 }
 
 /// Totals of the session so far, as the binding counts them: QUIC's packets, the mux's frames.
@@ -105,10 +107,13 @@ impl From<TransportError> for io::Error {
 }
 
 impl TransportKind {
+    pub const ALL: [Self; 3] = [Self::Quic, Self::Tcp, Self::Single];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Quic => "quic",
             Self::Tcp => "tcp",
+            Self::Single => "single",
         }
     }
 }

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::{
-    request::is_tunnel_request,
+    request::{asks_for, is_tunnel_request},
     transport::{MuxTransport, budget},
 };
 use crate::{Code, limits, message::ErrorMessage, mux::Role};
@@ -83,17 +83,22 @@ pub fn accept<B>(
     Response<()>,
     impl Future<Output = Result<MuxTransport, UpgradeError>> + use<B>,
 ) {
-    let mut response = Response::new(());
+    let upgrade = on(request);
+    let session = async move { Ok(MuxTransport::upgraded(upgrade.await?, Role::Server, peer)) };
+    (switch_to(TOKEN), session)
+}
+
+/// The answer that ends HTTP on a connection.
+pub fn switch_to<B: Default>(token: &'static str) -> Response<B> {
+    let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(
         header::CONNECTION,
         header::HeaderValue::from_static("upgrade"),
     );
-    headers.insert(header::UPGRADE, header::HeaderValue::from_static(TOKEN));
-    let upgrade = on(request);
-    let session = async move { Ok(MuxTransport::upgraded(upgrade.await?, Role::Server, peer)) };
-    (response, session)
+    headers.insert(header::UPGRADE, header::HeaderValue::from_static(token));
+    response
 }
 
 /// The answer that tells an agent why there is no tunnel: the status of the code, the message as JSON.

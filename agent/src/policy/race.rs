@@ -163,7 +163,7 @@ impl Race {
     fn lane(&mut self, kind: TransportKind) -> &mut Lane {
         match kind {
             Quic => &mut self.quic,
-            Tcp => &mut self.tcp,
+            _ => &mut self.tcp,
         }
     }
 
@@ -200,7 +200,7 @@ impl Race {
 const fn other(kind: TransportKind) -> TransportKind {
     match kind {
         Quic => Tcp,
-        Tcp => Quic,
+        _ => Quic,
     }
 }
 

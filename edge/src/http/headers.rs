@@ -72,6 +72,11 @@ pub(super) fn for_h1(headers: &mut HeaderMap, host: &Authority) {
     }
 }
 
+/// For an origin that gets no other request on the connection.
+pub(super) fn for_one_request(headers: &mut HeaderMap) {
+    headers.append(CONNECTION, HeaderValue::from_static("close"));
+}
+
 /// The rest of it for an HTTP/2 origin: the host is in `:authority`. A 100 from there cannot be seen, so none is asked for.
 pub(super) fn for_h2(headers: &mut HeaderMap) {
     headers.remove(HOST);

@@ -47,6 +47,8 @@ pub struct Terms {
     pub protocol: OriginProtocol,
     /// What the origin gets as Host; none keeps the visitor's.
     pub host_header: Option<Authority>,
+    /// Each request has a connection of its own, which ends with it.
+    pub one_request: bool,
 }
 
 /// Both directions of bytes.

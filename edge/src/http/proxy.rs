@@ -217,7 +217,12 @@ impl Proxy {
             .unwrap_or(authority.text);
         recorder.visiting().tell_origin(&mut parts.headers);
         match protocol {
-            OriginProtocol::H1 => headers::for_h1(&mut parts.headers, &host),
+            OriginProtocol::H1 => {
+                headers::for_h1(&mut parts.headers, &host);
+                if endpoint.terms().one_request && upgrade.is_none() {
+                    headers::for_one_request(&mut parts.headers);
+                }
+            }
             OriginProtocol::H2c => headers::for_h2(&mut parts.headers),
         }
         if let Some(upgrade) = upgrade {

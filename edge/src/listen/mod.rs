@@ -31,7 +31,7 @@ use crate::{
     http,
     metrics::{Hit, Metrics},
     route::Router,
-    session::Desk,
+    session::{Desk, Singles},
 };
 
 /// What all listeners share.
@@ -39,6 +39,7 @@ use crate::{
 pub(crate) struct Front {
     pub(crate) router: Arc<Router>,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) singles: Arc<Singles>,
     pub(crate) certificates: Certificates,
     pub(crate) carrier: Carrier,
     pub(crate) http: Arc<http::Shared>,

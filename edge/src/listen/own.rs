@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
-use tunnel::{Code, message::ErrorMessage, upgrade};
+use tunnel::{Code, message::ErrorMessage, single, upgrade};
 
 use super::{Front, VisitorSlot, strangers::Stranger};
 use crate::{
@@ -30,8 +30,9 @@ pub(super) type Places = (VisitorSlot, Stranger);
 struct Door {
     front: Arc<Front>,
     peer: SocketAddr,
-    /// Taken by the request that becomes a session.
-    places: Mutex<Option<Places>>,
+    slot: Arc<VisitorSlot>,
+    /// Taken by the request that becomes a session, or belongs to one.
+    stranger: Mutex<Option<Stranger>>,
 }
 
 pub(super) async fn serve<I>(front: Arc<Front>, io: I, peer: SocketAddr, places: Places)
@@ -39,14 +40,16 @@ where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (leaving, metrics) = (front.stages.leaving.clone(), front.metrics.clone());
+    let (slot, stranger) = places;
     let door = Arc::new(Door {
         front,
         peer,
-        places: Mutex::new(Some(places)),
+        slot: Arc::new(slot),
+        stranger: Mutex::new(Some(stranger)),
     });
     let service = service_fn(|request| {
         let door = door.clone();
-        async move { Ok::<_, Infallible>(door.answer(request)) }
+        async move { Ok::<_, Infallible>(door.answer(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -72,13 +75,18 @@ where
 }
 
 impl Door {
-    fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if upgrade::is_tunnel_request(&request) {
             return self.tunnel(request);
         }
+        if upgrade::asks_for(&request, single::TOKEN) {
+            let known = || drop(self.take_stranger());
+            let (singles, slot) = (&self.front.singles, self.slot.clone());
+            return singles.poll(request, self.peer, slot, known).await;
+        }
         match request.uri().path() {
             upgrade::PATH => {
-                let message = "ask for GET with Upgrade: adit-mux over HTTP/1.1";
+                let message = "ask for GET with Upgrade: adit-mux or adit-single over HTTP/1.1";
                 upgrade::refuse(&ErrorMessage::new(Code::Version, message))
             }
             "/" => self.about(&request),
@@ -91,12 +99,8 @@ impl Door {
     }
 
     fn tunnel(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let places = self
-            .places
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some((slot, stranger)) = places else {
+        let slot = self.slot.clone();
+        let Some(stranger) = self.take_stranger() else {
             let message = "this connection is a session already";
             return upgrade::refuse(&ErrorMessage::new(Code::Protocol, message));
         };
@@ -115,6 +119,11 @@ impl Door {
         let session = cut.run_until_cancelled_owned(session);
         self.front.stages.sessions.spawn(session);
         response.map(|()| Full::default())
+    }
+
+    fn take_stranger(&self) -> Option<Stranger> {
+        let mut stranger = self.stranger.lock().unwrap_or_else(PoisonError::into_inner);
+        stranger.take()
     }
 
     fn about(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {

@@ -24,6 +24,7 @@ model::named_bounds! {
         FarewellTime = "farewell_time",
         ReplacedTime = "replaced_time",
         ReplicaWait = "replica_wait",
+        WaitingPolls = "waiting_polls",
         PortWait = "port_wait",
         PlacementWait = "placement_wait",
         WaitingVisitors = "waiting_visitors",

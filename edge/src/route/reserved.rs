@@ -33,6 +33,7 @@ impl ReservedEndpoint {
             // gRPC needs it, and what else is there speaks it as well.
             protocol: OriginProtocol::H2c,
             host_header: None,
+            one_request: false,
         };
         Self {
             terms,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::{AccountId, ClaimId, EndpointName, Kind};
 use tokio_util::sync::CancellationToken;
-use tunnel::{StreamHead, message::Visit};
+use tunnel::{StreamHead, TransportKind, message::Visit};
 
 use super::{admit::Allowed, handle::SessionHandle, origin_stream::OriginStream};
 use crate::{
@@ -47,7 +47,8 @@ pub(crate) struct HttpEndpoint {
 
 impl Holding {
     pub(super) fn new(allowed: Allowed, session: Arc<SessionHandle>, usage: Arc<Count>) -> Self {
-        let terms = terms(&allowed);
+        let one_request = session.transport.kind() == TransportKind::Single;
+        let terms = terms(&allowed, one_request);
         let bound = Arc::new(Bound {
             id: allowed.id,
             name: allowed.name,
@@ -81,7 +82,7 @@ impl Bound {
     }
 }
 
-fn terms(allowed: &Allowed) -> Option<Terms> {
+fn terms(allowed: &Allowed, one_request: bool) -> Option<Terms> {
     let pattern = allowed.name.host().filter(|_| allowed.kind == Kind::Http)?;
     Some(Terms {
         pattern: pattern.clone(),
@@ -91,6 +92,7 @@ fn terms(allowed: &Allowed) -> Option<Terms> {
         bind: allowed.id,
         protocol: allowed.protocol,
         host_header: allowed.host_header.clone(),
+        one_request,
     })
 }
 

@@ -51,7 +51,7 @@ pub(super) fn broken(error: &ControlError) -> End {
 
 /// A session that was replaced lets its streams finish: the agent may have moved to a better connection while this one
 /// still works.
-async fn ended(desk: &Desk, session: &SessionHandle) -> End {
+pub(super) async fn ended(desk: &Desk, session: &SessionHandle) -> End {
     let end = session.ended().await;
     if end.code == Code::Replaced {
         let quiet = tokio::time::timeout(REPLACED_LINGER, session.quiet()).await;
@@ -62,7 +62,7 @@ async fn ended(desk: &Desk, session: &SessionHandle) -> End {
     end
 }
 
-async fn expired(session: &SessionHandle) -> End {
+pub(super) async fn expired(session: &SessionHandle) -> End {
     let mut renewals = session.renewals();
     loop {
         let left = renewals.borrow_and_update().session_expires.since(now());

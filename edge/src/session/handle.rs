@@ -5,7 +5,6 @@ use std::sync::Arc;
 use model::{AgentId, SessionId, UnixTime};
 use token::Claims;
 use tokio::{
-    io::AsyncWriteExt,
     sync::{Semaphore, mpsc, watch},
     time::{Instant, timeout},
 };
@@ -118,7 +117,7 @@ impl SessionHandle {
             TransportError::Busy(_) => OriginError::Limit,
             _ => OriginError::Gone,
         })?;
-        let sent = stream.write_all(&head.encode()).await;
+        let sent = stream.send_head(&head.encode()).await;
         sent.map_err(|error| OriginError::of(&error))?;
         Ok(stream)
     }

@@ -11,6 +11,7 @@ mod open;
 mod origin_stream;
 mod possession;
 mod refresh;
+mod single;
 mod table;
 mod urls;
 
@@ -18,6 +19,7 @@ pub(crate) use self::{
     bound::{Bound, Holding},
     open::{Desk, serve},
     origin_stream::OriginStream,
+    single::Singles,
     table::Sessions,
     urls::Urls,
 };

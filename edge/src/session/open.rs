@@ -204,7 +204,7 @@ impl Desk {
             .read(|follow| Facts::other_edges(follow.facts(), &self.edge))
     }
 
-    async fn catch_up(&self, to: Revision) -> bool {
+    pub(super) async fn catch_up(&self, to: Revision) -> bool {
         if self.facts.revision() >= to && self.facts.is_synced() {
             return true;
         }

@@ -48,6 +48,7 @@ pub(crate) async fn connect(bed: &Bed, kind: TransportKind) -> Connected {
                 endpoint: Some(endpoint),
             }
         }
+        TransportKind::Single => panic!("no session of one connection"),
         TransportKind::Tcp => {
             let stream = TcpStream::connect(address).await.unwrap();
             let connector = TlsConnector::from(Arc::new(bed.ca.client(&[b"http/1.1"])));

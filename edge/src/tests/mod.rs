@@ -8,5 +8,6 @@ mod names;
 mod ports;
 mod possession;
 mod sessions;
+mod single;
 mod strangers;
 mod trust;

@@ -89,13 +89,19 @@ impl Pool {
         head: StreamHead,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let mut connection = self.open_h1(errand, head, true).await?;
-        let mut sending = pin!(connection.sender.try_send_request(request));
-        let lease = Lease::single(connection.link.clone());
-        match sending.as_mut().await {
-            Ok(response) => Ok((response, lease)),
-            Err(error) => Err(explain(&connection.link, error.into_error(), errand)),
-        }
+        let connection = self.open_h1(errand, head, true).await?;
+        send(connection, errand, request).await
+    }
+
+    /// A stream of its own for a request that is the only one.
+    pub(super) async fn send_once(
+        &self,
+        errand: &Errand<'_>,
+        request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Lease), SendError> {
+        let head = shared_head(errand.endpoint);
+        let connection = self.open_h1(errand, head, false).await?;
+        send(connection, errand, request).await
     }
 
     async fn attempt(
@@ -141,6 +147,20 @@ impl Pool {
             self.drive(connection, link.clone(), IDLE);
         }
         Ok(IdleH1 { link, sender })
+    }
+}
+
+/// Sends a request that nothing follows on the connection.
+async fn send(
+    mut connection: IdleH1,
+    errand: &Errand<'_>,
+    request: Request<RequestBody>,
+) -> Result<(Response<Incoming>, Lease), SendError> {
+    let mut sending = pin!(connection.sender.try_send_request(request));
+    let lease = Lease::single(connection.link.clone());
+    match sending.as_mut().await {
+        Ok(response) => Ok((response, lease)),
+        Err(error) => Err(explain(&connection.link, error.into_error(), errand)),
     }
 }
 

@@ -86,7 +86,11 @@ impl Pool {
         errand: &Errand<'_>,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        let protocol = errand.endpoint.terms().protocol;
+        let terms = errand.endpoint.terms();
+        let protocol = terms.protocol;
+        if terms.one_request && protocol == OriginProtocol::H1 {
+            return self.send_once(errand, request).await;
+        }
         let (first, reused) = match protocol {
             OriginProtocol::H1 => self.send_h1(errand, request, true).await?,
             OriginProtocol::H2c => self.send_h2(errand, request).await?,

@@ -64,6 +64,7 @@ impl TestEndpoint {
             bind: 7,
             protocol: OriginProtocol::H1,
             host_header: None,
+            one_request: false,
         };
         Self {
             terms,
