@@ -9,6 +9,7 @@
 mod admin;
 mod bounds;
 mod browser;
+mod clients;
 mod command_line;
 mod doctor;
 mod faults;

@@ -210,7 +210,8 @@ async fn dial_edge(
             let transport = dial::quic(location, &settings.tls_quic, CONNECT_TIMEOUT).await;
             Ok(Arc::new(transport.map_err(failed)?))
         }
-        TransportKind::Tcp => {
+        // The race knows no other binding.
+        TransportKind::Tcp | TransportKind::Single => {
             let upgrading = upgrade(location, settings);
             let upgraded = tokio::time::timeout(CONNECT_TIMEOUT, upgrading).await;
             Ok(Arc::new(upgraded.map_err(|_| late())??))

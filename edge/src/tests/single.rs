@@ -14,7 +14,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tunnel::{Secret, StreamHead};
 
 use super::bed::{Bed, EDGE, within};
-use crate::bounds::WAITING_POLLS;
+use crate::bounds::{POLL, WAITING_POLLS};
 
 type Tls = TlsStream<TcpStream>;
 
@@ -225,4 +225,19 @@ async fn requests_that_wait_are_bounded() {
     let ((head, error), ..) = select_all(answers).await;
     assert!(head.starts_with("http/1.1 429 "), "{head}");
     assert_eq!(error["code"], 7);
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_comes_for_may_ask_again_on_its_connection() {
+    let (bed, _, token) = bed().await;
+    let mut agent = poll(&bed, &token).await;
+    bound(&bed).await;
+    tokio::time::pause();
+    tokio::time::advance(POLL).await;
+    tokio::time::resume();
+    let head = answer(&mut agent).await;
+    assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
+    ask(&mut agent, &token, "").await;
+    let _visitor = bed.visit_port().await;
+    visited(&mut agent).await;
 }

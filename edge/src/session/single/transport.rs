@@ -228,3 +228,25 @@ impl Transport for SingleTransport {
         TransportStats::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_agent_is_missed_after_its_last_use() {
+        const LINGER: Duration = Duration::from_secs(60);
+        let transport = SingleTransport::new(([127, 0, 0, 1], 1).into());
+        let start = Instant::now();
+        let using = async {
+            sleep(LINGER / 2).await;
+            let _used = Use::of(&transport.uses);
+            sleep(LINGER * 3).await;
+            drop(Use::of(&transport.uses));
+        };
+        tokio::join!(using, transport.forsaken(LINGER));
+        assert_eq!(start.elapsed(), LINGER / 2 + LINGER * 3 + LINGER);
+    }
+}
