@@ -97,6 +97,7 @@ async fn run(command: Command, verbose: u8, format: LogFormat) -> Result<(), Fai
         Command::Http(args) => share::run(args.into()).await,
         Command::Tls(args) => share::run(args.into()).await,
         Command::Tcp(args) => share::run(args.into()).await,
+        Command::Udp(args) => share::run(args.into()).await,
         Command::Run(args) => run::run(args).await,
         Command::Service(command) => service::run(command),
         Command::Doctor(args) => doctor::run(args).await,

@@ -21,6 +21,10 @@ model::named_bounds! {
         OriginConnect = "origin_connect",
         /// One direction had ended and the other was silent for too long.
         HalfClosed = "half_closed",
+        /// A datagram could not be sent to the server.
+        Datagram = "datagram",
+        /// Nothing had come or gone in a flow of datagrams for too long.
+        FlowSilence = "flow_silence",
         /// Streams were cut at the end of a session, as their time was over.
         Leaving = "leaving",
         /// A directory had more entries than are listed.

@@ -3,6 +3,7 @@
 use std::{io, sync::Arc};
 
 use rustls::ClientConfig;
+use tokio::net::UdpSocket;
 use tokio_util::task::TaskTracker;
 use tunnel::{Code, message::OriginProtocol};
 
@@ -10,6 +11,7 @@ use crate::{
     Address, Incoming, Origin, OriginTls, Target, Tunnel, TunnelError,
     bounds::{self, Bound},
     copy::{self, CopyError, Side},
+    flow,
     hint::Scanner,
     origin::{alpn, connect, files::Files, welcome},
     shared::Shared,
@@ -23,6 +25,8 @@ pub struct OriginOptions {
     pub tls: Option<OriginTls>,
     /// What was bound, and is offered to an `https` origin by ALPN; none offers nothing.
     pub protocol: Option<OriginProtocol>,
+    /// The bind is of kind `udp`: the origin is a host and a port that take datagrams.
+    pub datagrams: bool,
     /// Look for answers of development servers that refuse the visitor's host name.
     pub hints: bool,
 }
@@ -33,6 +37,8 @@ pub enum ForwardError {
     Tunnel(#[from] TunnelError),
     #[error("the directory cannot be served: {0}")]
     Directory(#[source] io::Error),
+    #[error("datagrams go to a host and a port, to nothing else")]
+    Datagrams,
     #[error("TLS to the origin cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -42,6 +48,7 @@ pub enum ForwardError {
 enum Prepared {
     Tcp(Address),
     Tls(Address, Arc<ClientConfig>),
+    Udp(Address),
     Unix(std::path::PathBuf),
     Files(Arc<Files>),
     Welcome,
@@ -96,6 +103,12 @@ pub(crate) async fn carry(
 }
 
 fn prepare(origin: &Origin, options: &OriginOptions) -> Result<Prepared, ForwardError> {
+    if options.datagrams {
+        return match origin {
+            Origin::Tcp(address) => Ok(Prepared::Udp(address.clone())),
+            _ => Err(ForwardError::Datagrams),
+        };
+    }
     Ok(match origin {
         Origin::Tcp(address) => Prepared::Tcp(address.clone()),
         Origin::Unix(path) => Prepared::Unix(path.clone()),
@@ -123,10 +136,17 @@ impl Forwarder {
     /// stays, and there are thousands.
     async fn one(&self, incoming: Box<Incoming>, shared: &Shared) {
         let step = Step::begin(incoming.head());
+        if incoming.head().datagrams != matches!(self.to, Prepared::Udp(_)) {
+            return Box::pin(incoming.refuse(Code::OriginRefused)).await;
+        }
         match &self.to {
             Prepared::Tcp(address) => {
                 let connected = Box::pin(connect::tcp(address)).await;
                 self.copy(incoming, (connected, step), shared).await;
+            }
+            Prepared::Udp(address) => {
+                let connected = Box::pin(flow::connect(address)).await;
+                Box::pin(datagrams(incoming, connected, step)).await;
             }
             Prepared::Unix(path) => {
                 let connected = Box::pin(connect::unix(path)).await;
@@ -183,6 +203,24 @@ impl Forwarder {
             }
             Err(error) => tracing::debug!(trace = %step, %error, "a stream was aborted"),
         }
+    }
+}
+
+async fn datagrams(incoming: Box<Incoming>, connected: io::Result<UdpSocket>, step: Step) {
+    step.finish(connected.as_ref().err());
+    let server = match connected {
+        Ok(server) => server,
+        Err(error) => {
+            tracing::debug!(trace = %step, %error, "the origin cannot be sent to");
+            return incoming.refuse(Code::OriginRefused).await;
+        }
+    };
+    let Ok(mut stream) = incoming.accept().await else {
+        return;
+    };
+    if let Err(error) = flow::carry(&mut stream, &server).await {
+        tracing::debug!(trace = %step, %error, "a flow was aborted");
+        stream.reset();
     }
 }
 

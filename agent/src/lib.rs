@@ -17,6 +17,7 @@ mod copy;
 mod dial;
 mod error;
 mod event;
+mod flow;
 mod forward;
 mod hint;
 mod origin;

@@ -42,6 +42,13 @@ pub struct Connection {
 }
 
 impl Connection {
+    const fn transport(&self) -> &'static str {
+        match self.kind {
+            Kind::Udp => "udp",
+            _ => "tcp",
+        }
+    }
+
     /// What makes it a failed step of its trace.
     pub(crate) fn failure(&self) -> Option<&'static str> {
         (self.end != ConnectionEnd::Complete).then(|| self.end.as_str())
@@ -49,7 +56,7 @@ impl Connection {
 
     pub(crate) fn attributes(&self) -> Vec<(&'static str, String)> {
         let mut attributes = vec![
-            ("network.transport", "tcp".to_owned()),
+            ("network.transport", self.transport().to_owned()),
             ("client.address", self.visitor.to_string()),
             ("adit.kind", self.kind.as_str().to_owned()),
             ("adit.end", self.end.as_str().to_owned()),

@@ -87,6 +87,15 @@ pub(crate) const BACKLOG: u32 = 1024;
 /// Bytes of packets that wait in a UDP socket. After a restart all agents say hello at once, in two packets each that Linux
 /// counts as 2.3 KiB; its usual 208 KiB lose all but fifty of them, this holds as many as there may be strangers.
 pub(crate) const UDP_BUFFER: usize = 4 << 20;
+/// Flows of datagrams from one address (of IPv6 one /64) on one port: many people may share an address, and one packet is enough
+/// to begin a flow.
+pub(crate) const FLOWS_OF_ADDRESS: usize = 256;
+/// Datagrams of one flow that wait for the agent: those who send faster lose some, as on any path.
+pub(crate) const FLOW_QUEUE: usize = 64;
+/// Bytes of all datagrams that wait.
+pub(crate) const FLOW_BYTES: usize = 16 << 20;
+/// A flow in which nothing has come or gone for so long is over. NATs keep theirs for at least two minutes (RFC 4787, REQ-5).
+pub(crate) const FLOW_SILENCE: Duration = Duration::from_secs(120);
 /// Pause after a failed accept: out of file descriptors, most likely, and spinning would not bring any.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pauses before a port that something else holds is tried again. It may be this edge itself, about to close it.

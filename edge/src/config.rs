@@ -91,6 +91,8 @@ pub struct PublicAddress {
 pub struct Limits {
     /// Visitors' connections.
     pub visitors: usize,
+    /// Flows of datagrams: visitors of `udp` endpoints who were heard lately.
+    pub flows: usize,
     /// Sessions.
     pub sessions: usize,
     /// Connections that may become sessions and have not said hello yet, in total and from one address.
@@ -107,6 +109,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             visitors: 16_384,
+            flows: 4_096,
             sessions: 8_192,
             strangers: 1_024,
             strangers_per_address: 64,

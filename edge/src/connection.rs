@@ -14,9 +14,10 @@ use tunnel::{StreamHead, trace::SpanKind};
 use crate::{
     access::{Connection, ConnectionEnd, VisitLog},
     carry::carry,
+    flow,
     http::{Copied, OriginError},
     metrics::{Hit, Metrics},
-    session::Holding,
+    session::{Holding, OriginStream},
     trace::Visiting,
 };
 
@@ -31,13 +32,26 @@ pub(crate) struct Carrier {
 #[derive(Debug)]
 pub(crate) struct Carried {
     pub(crate) stream: TcpStream,
+    pub(crate) visitor: Visitor,
+    /// What was read of it already.
+    pub(crate) first: Vec<u8>,
+}
+
+/// Who came, and what for.
+#[derive(Debug)]
+pub(crate) struct Visitor {
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) kind: Kind,
-    /// What the visitor asked for by name.
+    /// What he asked for by name.
     pub(crate) host: Option<Hostname>,
-    /// What was read of it already.
-    pub(crate) first: Vec<u8>,
+}
+
+/// A visit that is under way.
+struct Record {
+    started: Instant,
+    visiting: Visiting,
+    line: Connection,
 }
 
 impl Carrier {
@@ -47,25 +61,50 @@ impl Carrier {
 
     /// Carries the connection to its end. What does not end well is reset, so that the visitor never takes it for whole.
     pub(crate) async fn carry(&self, carried: &mut Carried, holding: &Holding) {
-        let started = Instant::now();
-        let visiting = Visiting::begin();
-        let mut line = carried.line(Some(holding), &visiting);
+        let record = carried.visitor.record(holding);
         // Until it is known to be whole: this may be cut at any time.
         reset_when_closed(&carried.stream);
-        let (copied, end) = exchange(carried, holding, &visiting, &self.metrics).await;
+        let (copied, end) = exchange(carried, holding, &record.visiting, &self.metrics).await;
         if end == ConnectionEnd::Complete {
             end_when_closed(&carried.stream);
         }
+        self.visited(record, holding, &copied, end);
+    }
+
+    /// Carries the datagrams of one visitor until he is silent.
+    pub(crate) async fn carry_flow(&self, mut carried: flow::Carried, holding: &Holding) {
+        let record = carried.visitor.record(holding);
+        let opened = open(&carried.visitor, holding, &record.visiting).await;
+        let (copied, end) = match opened {
+            Err(error) => (Copied::default(), error.into()),
+            Ok(origin) => {
+                let (copied, result) = flow::carry(&mut carried, origin, &self.metrics).await;
+                let end = result.map_or_else(
+                    |error| OriginError::of(&error).into(),
+                    |()| ConnectionEnd::Complete,
+                );
+                (copied, end)
+            }
+        };
+        self.visited(record, holding, &copied, end);
+    }
+
+    fn visited(&self, record: Record, holding: &Holding, copied: &Copied, end: ConnectionEnd) {
         holding.bound.usage.visited();
+        let Record {
+            started,
+            visiting,
+            mut line,
+        } = record;
         line.end = end;
         (line.up, line.down) = (copied.from_left, copied.from_right);
         self.write_down(line, started.elapsed(), &visiting);
     }
 
     /// Nobody serves the endpoint. What becomes of the connection is for the caller.
-    pub(crate) fn offline(&self, carried: &Carried, waited: Duration) {
+    pub(crate) fn offline(&self, visitor: &Visitor, waited: Duration) {
         let visiting = Visiting::begin();
-        self.write_down(carried.line(None, &visiting), waited, &visiting);
+        self.write_down(visitor.line(None, &visiting), waited, &visiting);
     }
 
     fn write_down(&self, mut line: Connection, took: Duration, visiting: &Visiting) {
@@ -80,7 +119,16 @@ impl Carrier {
     }
 }
 
-impl Carried {
+impl Visitor {
+    fn record(&self, holding: &Holding) -> Record {
+        let visiting = Visiting::begin();
+        Record {
+            started: Instant::now(),
+            line: self.line(Some(holding), &visiting),
+            visiting,
+        }
+    }
+
     fn line(&self, holding: Option<&Holding>, visiting: &Visiting) -> Connection {
         let bound = holding.map(|holding| &holding.bound);
         Connection {
@@ -113,20 +161,30 @@ fn end_when_closed(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(None);
 }
 
+/// Asks the agent for a stream to the origin.
+async fn open(
+    visitor: &Visitor,
+    holding: &Holding,
+    visiting: &Visiting,
+) -> Result<OriginStream, OriginError> {
+    let mut head = StreamHead::new(visitor.peer, visitor.local, holding.bound.id);
+    head.datagrams = visitor.kind == Kind::Udp;
+    head.authority = visitor.host.as_ref().map(ToString::to_string);
+    let step = visiting.step("open stream", SpanKind::Client);
+    head.unique_id = Some(step.context().unique_id());
+    // Boxed: it is over long before the connection is.
+    let opened = Box::pin(holding.bound.open(head)).await;
+    step.finish(opened.as_ref().err().map(|error| error.as_str()));
+    opened
+}
+
 async fn exchange(
     carried: &mut Carried,
     holding: &Holding,
     visiting: &Visiting,
     metrics: &Metrics,
 ) -> (Copied, ConnectionEnd) {
-    let mut head = StreamHead::new(carried.peer, carried.local, holding.bound.id);
-    head.authority = carried.host.as_ref().map(ToString::to_string);
-    let step = visiting.step("open stream", SpanKind::Client);
-    head.unique_id = Some(step.context().unique_id());
-    // Boxed: it is over long before the connection is.
-    let opened = Box::pin(holding.bound.open(head)).await;
-    step.finish(opened.as_ref().err().map(|error| error.as_str()));
-    let mut origin = match opened {
+    let mut origin = match open(&carried.visitor, holding, visiting).await {
         Ok(origin) => origin,
         Err(error) => return (Copied::default(), error.into()),
     };

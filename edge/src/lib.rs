@@ -10,6 +10,8 @@ mod carry;
 mod certificate;
 mod config;
 mod connection;
+mod flow;
+mod flows;
 pub mod http;
 mod listen;
 mod metrics;

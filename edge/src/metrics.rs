@@ -43,6 +43,7 @@ pub(crate) struct Series {
     pub(crate) placements_waiting: Gauge,
     pub(crate) store_failures: Counter,
     pub(crate) accept_failures: Counter,
+    pub(crate) datagrams_failed: Counter,
     pub(crate) snapshots: Counter,
     pub(crate) snapshot_failures: Counter,
     pub(crate) usage_reports: Counter,
@@ -97,6 +98,7 @@ impl Default for Series {
             placements_waiting: Gauge::default(),
             store_failures: Counter::default(),
             accept_failures: Counter::default(),
+            datagrams_failed: Counter::default(),
             snapshots: Counter::default(),
             snapshot_failures: Counter::default(),
             usage_reports: Counter::default(),
@@ -186,7 +188,7 @@ impl Metrics {
     fn register_visits(&self, registry: &mut Registry) {
         registry.register(
             "connections",
-            "Visitors of tls and tcp endpoints that have left",
+            "Visitors of tls, tcp and udp endpoints that have left",
             self.connections.clone(),
         );
         registry.register_with_unit(
@@ -199,6 +201,11 @@ impl Metrics {
             "unknown_names",
             "TLS handshakes for names that lead nowhere",
             self.unknown_names.clone(),
+        );
+        registry.register(
+            "datagrams_failed",
+            "Datagrams that could not be sent to a visitor",
+            self.datagrams_failed.clone(),
         );
         registry.register(
             "visitors",
@@ -241,7 +248,8 @@ impl Metrics {
             self.session_open
                 .get_or_create_owned(&TransportLabel { transport });
         }
-        for kind in [model::Kind::Tls, model::Kind::Tcp].map(model::Kind::as_str) {
+        for kind in [model::Kind::Tls, model::Kind::Tcp, model::Kind::Udp].map(model::Kind::as_str)
+        {
             for end in ConnectionEnd::ALL.map(ConnectionEnd::as_str) {
                 self.connections
                     .get_or_create_owned(&EndLabel { kind, end });

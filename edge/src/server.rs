@@ -30,11 +30,12 @@ use crate::{
     CertificateError, CertificateSource, Config, SnapshotConfig, UsageSink, VisitLog,
     certificate::Certificates,
     connection::Carrier,
+    flows::Flows,
     http,
     listen::{
-        Door, Front, OpenPorts, Stages, Strangers,
+        Door, Front, OpenPorts, Stages, Strangers, ports,
         quic::{self, OwnCertificates, QuicError},
-        sockets, tcp,
+        sockets,
     },
     metrics::Metrics,
     place::Placer,
@@ -275,7 +276,7 @@ impl Edge {
         for endpoint in &endpoints {
             work.spawn(quic::accept(front.clone(), endpoint.clone()));
         }
-        work.spawn(tcp::follow(front.clone(), ports, hosts));
+        work.spawn(ports::follow(front.clone(), ports, hosts));
         let renewing = front.stages.leaving.clone();
         work.spawn(async move { renewing.run_until_cancelled(own.keep_fresh()).await });
         let (keeping, kept) = (TaskTracker::new(), CancellationToken::new());
@@ -447,6 +448,7 @@ fn front(
         plain_http: config.plain_http,
         congestion: config.congestion,
         visitors: Arc::new(Semaphore::new(limits.visitors)),
+        flows: Flows::new(limits.flows, metrics.clone()),
         strangers: Arc::new(strangers),
         metrics,
         stages,

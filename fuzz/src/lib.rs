@@ -16,6 +16,8 @@ mod configuration;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod datagrams;
+#[cfg(test)]
 mod facts;
 #[cfg(test)]
 mod heads;

@@ -27,6 +27,7 @@ mod service;
 mod tls;
 mod tokens;
 mod traces;
+mod udp;
 mod usage;
 mod websocket;
 

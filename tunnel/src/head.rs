@@ -36,6 +36,8 @@ pub struct StreamHead {
     pub source: SocketAddr,
     /// What the visitor connected to.
     pub destination: SocketAddr,
+    /// The stream carries datagrams ([`crate::datagram`]), not bytes.
+    pub datagrams: bool,
     pub alpn: Option<Vec<u8>>,
     /// SNI or Host in the visitor's own words.
     pub authority: Option<String>,
@@ -58,8 +60,6 @@ pub enum HeadError {
     Signature,
     #[error("a stream head has at most {max} bytes, this one has {0}", max = limits::STREAM_HEAD)]
     TooLong(usize),
-    #[error("the stream head is for datagrams, and this is a stream of bytes")]
-    Datagram,
     #[error("the stream head is malformed: {0}")]
     Malformed(&'static str),
 }
@@ -70,6 +70,7 @@ impl StreamHead {
         Self {
             source,
             destination,
+            datagrams: false,
             alpn: None,
             authority: None,
             unique_id: None,

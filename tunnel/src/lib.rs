@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod code;
 pub mod congestion;
 pub mod control;
+pub mod datagram;
 pub mod head;
 pub mod limits;
 pub mod message;

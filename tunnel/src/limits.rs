@@ -12,9 +12,11 @@ pub const STREAM_HEAD: usize = 1024;
 pub const BINDS: u32 = 100;
 /// Streams open at once in one session: each may hold a window of the receiver's memory.
 pub const STREAMS: u32 = 1000;
-/// Streams that an edge may have open towards an agent as far as the binding is concerned: above [`STREAMS`], so that
-/// streams which are closing on one side already do not count against new ones.
-pub const PEER_STREAMS: u32 = 1024;
+/// Flows of datagrams at once in one session, each in a stream of its own besides [`STREAMS`].
+pub const FLOWS: u32 = 1000;
+/// Streams that an edge may have open towards an agent as far as the binding is concerned: above [`STREAMS`]
+/// and [`FLOWS`] together, so that streams which are closing on one side already do not count against new ones.
+pub const PEER_STREAMS: u32 = 2048;
 /// Streams that the edge takes from a peer it does not know yet: the control stream.
 pub const PEER_STREAMS_BEFORE_WELCOME: u32 = 1;
 
@@ -53,6 +55,8 @@ pub struct Limits {
     pub binds: u32,
     /// Streams open at once.
     pub streams: u32,
+    /// Flows of datagrams at once.
+    pub flows: u32,
 }
 
 impl Default for Limits {
@@ -61,6 +65,7 @@ impl Default for Limits {
             line: 16 * 1024,
             binds: BINDS,
             streams: STREAMS,
+            flows: FLOWS,
         }
     }
 }

@@ -61,7 +61,10 @@ pub(super) async fn ensure(
 fn wish(name: &EndpointName, kind: Option<Kind>) -> v1::ClaimRequest {
     let (host, port, kind) = match name {
         EndpointName::Host(pattern) => (pattern.to_string(), 0, kind.unwrap_or(Kind::Http)),
-        EndpointName::Port(port) => (String::new(), u32::from(*port), Kind::Tcp),
+        EndpointName::Port(port) => {
+            let kind = kind.filter(|kind| *kind == Kind::Udp).unwrap_or(Kind::Tcp);
+            (String::new(), u32::from(*port), kind)
+        }
     };
     v1::ClaimRequest {
         kind: proto::kind_to_proto(kind).into(),

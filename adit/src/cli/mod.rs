@@ -21,7 +21,9 @@ pub(crate) use self::{
     provider::{ConfigCommand, ProcessArgs, RoleArgs, RoleName, ServeArgs},
     run::RunArgs,
     service::{InstallArgs, PlaceArgs, ServiceCommand, UninstallArgs},
-    share::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport},
+    share::{
+        ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport, UdpArgs,
+    },
     usage::{UsageArgs, UsageStep},
 };
 use crate::{failure::Failure, observe::LogFormat};
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Tls(TlsArgs),
     /// Share a TCP server on a port of the provider
     Tcp(TcpArgs),
+    /// Share a server that speaks UDP on a port of the provider
+    Udp(UdpArgs),
     /// Share all that a file names, and follow the file
     Run(RunArgs),
     /// Keep adit running as a systemd service
@@ -136,7 +140,7 @@ mod tests {
     #[test]
     fn every_flag_of_dev_and_of_sharing_has_its_environment_twin() {
         let cli = Cli::command();
-        for name in ["dev", "serve", "http", "tls", "tcp", "run"] {
+        for name in ["dev", "serve", "http", "tls", "tcp", "udp", "run"] {
             let command = cli.find_subcommand(name).unwrap();
             for arg in command
                 .get_arguments()

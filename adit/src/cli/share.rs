@@ -1,4 +1,4 @@
-//! `adit http`, `adit tls`, `adit tcp`.
+//! `adit http`, `adit tls`, `adit tcp`, `adit udp`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -131,6 +131,19 @@ pub(crate) struct TcpArgs {
     pub(crate) target: String,
 
     /// The provider's port that visitors connect to [default: a free one, the same for the same target]
+    #[arg(long, value_name = "N", env = "ADIT_PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UdpArgs {
+    /// A port (5353) or host:port
+    pub(crate) target: String,
+
+    /// The provider's port that visitors send to [default: a free one, the same for the same target]
     #[arg(long, value_name = "N", env = "ADIT_PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
 

@@ -146,7 +146,6 @@ impl Source<'_> {
     }
 
     fn tunnel(self, written: Spanned<WrittenTunnel>) -> Result<TunnelOptions, Problem> {
-        let table = written.span().start;
         let WrittenTunnel {
             kind,
             target,
@@ -163,21 +162,9 @@ impl Source<'_> {
         };
         let start = |span: std::ops::Range<usize>| span.start;
         let is_http = kind == Kind::Http;
-        only(
-            (kind == Kind::Udp).then_some(table),
-            false,
-            "implementation yet",
-        )?;
-        only(
-            host.as_ref().map(|v| start(v.span())),
-            kind != Kind::Tcp,
-            "host",
-        )?;
-        only(
-            port.as_ref().map(|v| start(v.span())),
-            kind == Kind::Tcp,
-            "port",
-        )?;
+        let has_port = matches!(kind, Kind::Tcp | Kind::Udp);
+        only(host.as_ref().map(|v| start(v.span())), !has_port, "host")?;
+        only(port.as_ref().map(|v| start(v.span())), has_port, "port")?;
         only(
             host_header.as_ref().map(|v| start(v.span())),
             is_http,
@@ -222,6 +209,14 @@ impl Source<'_> {
         let target = Target::parse(text, |_| Some(FileKind::Directory))
             .map_err(|error| wrong(&error.to_string()))?;
         match target.origin {
+            ref origin
+                if kind == Kind::Udp
+                    && (!matches!(origin, Origin::Tcp(_)) || target.protocol.is_some()) =>
+            {
+                Err(wrong(
+                    "udp tunnels carry datagrams: share a port or host:port",
+                ))
+            }
             Origin::Directory(_) | Origin::Tls(_) if kind != Kind::Http => Err(wrong(&format!(
                 "{kind} tunnels carry bytes: share a port or a socket"
             ))),

@@ -1,4 +1,4 @@
-//! `adit http`, `adit tls`, `adit tcp`, and the share of `adit dev`: claim, token, agent, status.
+//! `adit http`, `adit tls`, `adit tcp`, `adit udp`, and the share of `adit dev`: claim, token, agent, status.
 
 mod access;
 mod follow;

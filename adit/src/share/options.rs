@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use agent::TransportChoice;
 use model::{Congestion, Kind, Sharing};
 
-use crate::cli::{ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport};
+use crate::cli::{
+    ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport, UdpArgs,
+};
 
 /// One endpoint and its origin, from flags or from a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +87,17 @@ impl From<TcpArgs> for ShareOptions {
             port: args.port,
             sharing: sharing(args.connect.replicas),
             ..TunnelOptions::new(Kind::Tcp, Some(args.target))
+        };
+        Self::new(tunnel, args.connect)
+    }
+}
+
+impl From<UdpArgs> for ShareOptions {
+    fn from(args: UdpArgs) -> Self {
+        let tunnel = TunnelOptions {
+            port: args.port,
+            sharing: sharing(args.connect.replicas),
+            ..TunnelOptions::new(Kind::Udp, Some(args.target))
         };
         Self::new(tunnel, args.connect)
     }

@@ -26,15 +26,17 @@ pub(crate) fn target(options: &TunnelOptions) -> Result<Target, Failure> {
             .or_fail(Exit::Usage, "what is to be shared")?,
     };
     match (&target.origin, options.kind) {
-        (Origin::Directory(_) | Origin::Tls(_), Kind::Tls | Kind::Tcp | Kind::Udp) => {
-            Err(Failure::new(
-                Exit::Usage,
-                format!(
-                    "{} endpoints carry bytes: share a port or a socket",
-                    options.kind
-                ),
-            )
-            .advise("directories and https:// servers are shared by adit http"))
+        (Origin::Directory(_) | Origin::Tls(_), Kind::Tls | Kind::Tcp) => Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} endpoints carry bytes: share a port or a socket",
+                options.kind
+            ),
+        )
+        .advise("directories and https:// servers are shared by adit http")),
+        (origin, Kind::Udp) if !matches!(origin, Origin::Tcp(_)) || target.protocol.is_some() => {
+            let message = "udp endpoints carry datagrams: share a port or host:port";
+            Err(Failure::new(Exit::Usage, message))
         }
         _ => Ok(target),
     }
@@ -84,6 +86,7 @@ pub(crate) async fn prepare(target: Target, options: &TunnelOptions) -> Result<P
     let options = OriginOptions {
         tls: Some(tls),
         protocol,
+        datagrams: options.kind == Kind::Udp,
         hints: options.kind == Kind::Http,
     };
     Ok(Prepared {

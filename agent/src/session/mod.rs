@@ -85,8 +85,9 @@ impl Session {
         let (resume_in, resume) = watch::channel(opened.resume);
         let (ended_in, ended) = watch::channel(None);
         let transport = opened.transport;
-        if opened.limits.streams > limits::PEER_STREAMS {
-            transport.admit(opened.limits.streams);
+        let streams_at_once = opened.limits.streams.saturating_add(opened.limits.flows);
+        if streams_at_once > limits::PEER_STREAMS {
+            transport.admit(streams_at_once);
         }
         let accepting = streams::Accepting {
             transport: Arc::clone(&transport),

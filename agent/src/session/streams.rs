@@ -64,7 +64,8 @@ pub(super) struct Accepting {
 impl Accepting {
     /// Takes streams until the transport is closed.
     pub(super) async fn run(self, cancel: CancellationToken) {
-        let free = Arc::new(Semaphore::new(self.limits.streams as usize));
+        let at_once = self.limits.streams.saturating_add(self.limits.flows);
+        let free = Arc::new(Semaphore::new(at_once as usize));
         loop {
             let stream = tokio::select! {
                 () = cancel.cancelled() => return,

@@ -32,17 +32,11 @@ impl ClaimWish {
         zone: &Hostname,
     ) -> Result<Self, ControlError> {
         let name = match (kind, host, port) {
-            (Kind::Udp, ..) => {
-                return Err(ControlError::new(
-                    ErrorCode::NotSupported,
-                    "udp endpoints are not served yet",
-                ));
-            }
-            (Kind::Http | Kind::Tls, "", 0) | (Kind::Tcp, "", 0) => None,
+            (_, "", 0) => None,
             (Kind::Http | Kind::Tls, host, 0) => {
                 Some(EndpointName::Host(host_pattern(host, zone)?))
             }
-            (Kind::Tcp, "", port) => {
+            (Kind::Tcp | Kind::Udp, "", port) => {
                 let port = u16::try_from(port)
                     .map_err(|_| ControlError::invalid("a port is at most 65535"))?;
                 Some(EndpointName::Port(port))
@@ -52,9 +46,9 @@ impl ClaimWish {
                     "http and tls endpoints have a name, not a port",
                 ));
             }
-            (Kind::Tcp, _, _) => {
+            (Kind::Tcp | Kind::Udp, _, _) => {
                 return Err(ControlError::invalid(
-                    "tcp endpoints have a port, not a name",
+                    "tcp and udp endpoints have a port, not a name",
                 ));
             }
         };
@@ -213,9 +207,7 @@ mod tests {
                 "{kind} {host} {port}"
             );
         }
-        assert_eq!(
-            check(Kind::Udp, "", 150, true),
-            Err(ErrorCode::NotSupported)
-        );
+        assert_eq!(check(Kind::Udp, "", 150, false), Ok(()));
+        assert_eq!(check(Kind::Udp, "a", 150, true), Err(ErrorCode::Invalid));
     }
 }

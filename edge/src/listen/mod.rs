@@ -4,12 +4,14 @@ mod client_hello;
 mod open_ports;
 mod own;
 mod plain;
+pub(crate) mod ports;
 pub(crate) mod quic;
 mod replay;
 pub(crate) mod sockets;
 mod strangers;
-pub(crate) mod tcp;
+mod tcp;
 mod tls;
+mod udp;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
@@ -22,12 +24,16 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::client_hello::is_client_hello;
-pub(crate) use self::{open_ports::OpenPorts, strangers::Strangers};
+pub(crate) use self::{
+    open_ports::OpenPorts,
+    strangers::{Strangers, network},
+};
 use crate::{
     PlainHttp,
     bounds::ACCEPT_PAUSE,
     certificate::Certificates,
     connection::Carrier,
+    flows::Flows,
     http,
     metrics::{Hit, Metrics},
     route::Router,
@@ -47,6 +53,7 @@ pub(crate) struct Front {
     /// Of sockets that become agents'.
     pub(crate) congestion: Congestion,
     pub(crate) visitors: Arc<Semaphore>,
+    pub(crate) flows: Arc<Flows>,
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) metrics: Metrics,
     pub(crate) stages: Stages,

@@ -90,7 +90,7 @@ impl Drop for Stranger {
 }
 
 /// What one party can be expected to have: an IPv4 address, or an IPv6 network of 64 bits.
-fn network(ip: IpAddr) -> IpAddr {
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),

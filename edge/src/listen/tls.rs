@@ -21,7 +21,7 @@ use super::{
 use crate::{
     bounds::HANDSHAKE_WITHIN,
     certificate::{Speaks, Wanted},
-    connection::Carried,
+    connection::{Carried, Visitor},
     http::{self, TlsInfo, VisitorConnection},
     metrics::Hit,
     quiet::Quiet,
@@ -163,19 +163,21 @@ impl Greeted {
             local,
             slot: _slot,
         } = arrival;
-        let host = Some(name);
-        let mut carried = Carried {
-            stream,
+        let visitor = Visitor {
             peer,
             local,
             kind: Kind::Tls,
-            host,
+            host: Some(name),
+        };
+        let mut carried = Carried {
+            stream,
+            visitor,
             first: hello,
         };
         match holding {
             Ok(holding) => front.carrier.carry(&mut carried, &holding).await,
             Err(_) => {
-                front.carrier.offline(&carried, started.elapsed());
+                front.carrier.offline(&carried.visitor, started.elapsed());
                 alert(carried.stream, INTERNAL_ERROR).await;
             }
         }

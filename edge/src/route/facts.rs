@@ -4,7 +4,7 @@
 //! them: who reads the facts and finds nothing against a session may bind it before the next step, and never misses one.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     ops::RangeInclusive,
     sync::Arc,
 };
@@ -21,8 +21,8 @@ pub(crate) struct Facts {
     pub(crate) revocations: Revocations,
     endpoints: HashMap<EndpointName, Endpoint>,
     edges: BTreeMap<EdgeId, EdgeFact>,
-    /// Claimed `tcp` ports, and how often that changed.
-    ports: BTreeSet<u16>,
+    /// Claimed `tcp` and `udp` ports, and how often that changed.
+    ports: BTreeMap<u16, Kind>,
     ports_version: u64,
 }
 
@@ -88,11 +88,12 @@ impl Facts {
         self.ports_version
     }
 
-    pub(crate) fn tcp_ports(&self, within: &RangeInclusive<u16>) -> BTreeSet<u16> {
+    pub(crate) fn ports(&self, within: &RangeInclusive<u16>) -> BTreeMap<u16, Kind> {
         if within.is_empty() {
-            return BTreeSet::new();
+            return BTreeMap::new();
         }
-        self.ports.range(within.clone()).copied().collect()
+        let claimed = self.ports.range(within.clone());
+        claimed.map(|(port, kind)| (*port, *kind)).collect()
     }
 
     pub(crate) fn take(&mut self, fact: Fact) {
@@ -124,19 +125,17 @@ impl Facts {
     }
 
     fn take_endpoint(&mut self, endpoint: Endpoint) {
-        match endpoint.name.port() {
-            Some(port) if endpoint.kind == Kind::Tcp => {
-                if self.ports.insert(port) {
-                    self.ports_version += 1;
-                }
-            }
-            _ => self.forget_port(&endpoint.name),
+        let port = endpoint.name.port();
+        let was = port.and_then(|port| self.ports.insert(port, endpoint.kind));
+        if port.is_some() && was != Some(endpoint.kind) {
+            self.ports_version += 1;
         }
         self.endpoints.insert(endpoint.name.clone(), endpoint);
     }
 
     fn forget_port(&mut self, name: &EndpointName) {
-        if name.port().is_some_and(|port| self.ports.remove(&port)) {
+        let known = name.port().and_then(|port| self.ports.remove(&port));
+        if known.is_some() {
             self.ports_version += 1;
         }
     }

@@ -220,11 +220,9 @@ fn owned<'a>(
 }
 
 fn granted(grant: &Grant) -> Vec<Bind> {
-    let served = grant
+    grant
         .endpoints
         .iter()
-        .filter(|endpoint| endpoint.kind != Kind::Udp);
-    served
         .zip(1..)
         .map(|(endpoint, id)| Bind {
             id,
@@ -240,8 +238,7 @@ fn granted(grant: &Grant) -> Vec<Bind> {
 fn is_served(name: &EndpointName, kind: Kind, ports: &RangeInclusive<u16>) -> bool {
     match kind {
         Kind::Http | Kind::Tls => true,
-        Kind::Tcp => name.port().is_some_and(|port| ports.contains(&port)),
-        Kind::Udp => false,
+        Kind::Tcp | Kind::Udp => name.port().is_some_and(|port| ports.contains(&port)),
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tunnel::{
     Code, Secret, Stream, StreamHead, Transport, TransportError,
-    limits::{STATUS_WITHIN, STREAMS},
+    limits::{FLOWS, STATUS_WITHIN, STREAMS},
     message::{EdgeMessage, Visit},
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct SessionHandle {
     visits: Option<mpsc::Sender<Box<Visit>>>,
     end: watch::Sender<Option<End>>,
     streams: Arc<Semaphore>,
+    /// Apart from the streams: datagrams come from whoever likes, and say no goodbye.
+    flows: Arc<Semaphore>,
     stream_limit: u32,
     metrics: Metrics,
 }
@@ -82,6 +84,7 @@ impl SessionHandle {
             visits: new.wants_visits.then_some(visit),
             end: watch::Sender::default(),
             streams: Arc::new(Semaphore::new(stream_limit as usize)),
+            flows: Arc::new(Semaphore::new(FLOWS as usize)),
             stream_limit,
             metrics,
         };
@@ -93,8 +96,12 @@ impl SessionHandle {
         if self.is_over() {
             return Err(OriginError::Gone);
         }
-        let Ok(slot) = self.streams.clone().try_acquire_owned() else {
-            self.metrics.hit(Hit::Streams);
+        let (quota, bound) = match head.datagrams {
+            true => (&self.flows, Hit::FlowsOfSession),
+            false => (&self.streams, Hit::Streams),
+        };
+        let Ok(slot) = quota.clone().try_acquire_owned() else {
+            self.metrics.hit(bound);
             return Err(OriginError::Limit);
         };
         let slot = Slot::new(slot, self.metrics.clone());
@@ -171,7 +178,7 @@ impl SessionHandle {
         self.end.borrow().is_some()
     }
 
-    /// Waits until no stream is open.
+    /// Waits until no stream is open. Flows of datagrams have no end to wait for.
     pub(crate) async fn quiet(&self) {
         // The semaphore is never closed, so this cannot fail.
         let _ = self.streams.acquire_many(self.stream_limit).await;

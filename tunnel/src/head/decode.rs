@@ -9,6 +9,8 @@ use crate::{
 };
 
 const CLIENT_SSL: u8 = 0x01;
+/// The transport of datagrams.
+const DGRAM: u8 = 0x02;
 
 /// The length of the whole head, as its first bytes tell; none when they are too few.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, HeadError> {
@@ -35,8 +37,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(StreamHead, usize)>, HeadEr
         return Ok(None);
     };
     let mut rest = Rest(&bytes[PREFIX..]);
-    let (source, destination) = addresses(bytes[12] & 0xF, bytes[13], &mut rest)?;
-    Ok(Some((tlvs(source, destination, rest)?, length)))
+    let (command, family) = (bytes[12] & 0xF, bytes[13]);
+    let (source, destination) = addresses(command, family, &mut rest)?;
+    let mut head = tlvs(source, destination, rest)?;
+    head.datagrams = command == 1 && family & 0xF == DGRAM;
+    Ok(Some((head, length)))
 }
 
 fn addresses(
@@ -49,9 +54,6 @@ fn addresses(
         1 => true,
         _ => return Err(HeadError::Malformed("command")),
     };
-    if proxied && family & 0xF == 2 {
-        return Err(HeadError::Datagram);
-    }
     let pair = match family >> 4 {
         1 => pair::<4>(rest)?,
         2 => pair::<16>(rest)?,

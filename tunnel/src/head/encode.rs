@@ -1,6 +1,6 @@
 //! From [`StreamHead`] to bytes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::{
     MAX_ALPN, MAX_AUTHORITY, MAX_UNIQUE_ID, PREFIX, SIGNATURE, StreamHead, UNSPECIFIED, tlv,
@@ -9,10 +9,12 @@ use super::{
 /// Version 2 with the commands LOCAL and PROXY.
 const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
-/// Families with the transport STREAM.
+/// Address families, and what is added to them.
 const UNSPEC: u8 = 0x00;
-const TCP4: u8 = 0x11;
-const TCP6: u8 = 0x21;
+const INET: u8 = 0x10;
+const INET6: u8 = 0x20;
+const STREAM: u8 = 0x01;
+const DGRAM: u8 = 0x02;
 /// `client` of the SSL TLV: the visitor came over TLS and showed no certificate.
 const CLIENT_SSL: u8 = 0x01;
 /// `verify` of the SSL TLV: anything but zero says that no certificate was verified.
@@ -22,7 +24,7 @@ pub(super) fn encode(head: &StreamHead) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
     bytes.extend(SIGNATURE);
     bytes.extend([0; PREFIX - SIGNATURE.len()]);
-    let (command, family) = addresses(&mut bytes, head.source, head.destination);
+    let (command, family) = addresses(&mut bytes, head);
     tlvs(&mut bytes, head);
     // Every part is bounded well below 64 KiB.
     let length = u16::try_from(bytes.len() - PREFIX).unwrap_or(u16::MAX);
@@ -32,7 +34,9 @@ pub(super) fn encode(head: &StreamHead) -> Vec<u8> {
     bytes
 }
 
-fn addresses(bytes: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr) -> (u8, u8) {
+fn addresses(bytes: &mut Vec<u8>, head: &StreamHead) -> (u8, u8) {
+    let (source, destination) = (head.source, head.destination);
+    let transport = if head.datagrams { DGRAM } else { STREAM };
     if source == UNSPECIFIED {
         return (LOCAL, UNSPEC);
     }
@@ -40,18 +44,18 @@ fn addresses(bytes: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr) -
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             bytes.extend(source.octets());
             bytes.extend(destination.octets());
-            TCP4
+            INET
         }
         // Of two families, IPv6 can hold both (RFC 4291, section 2.5.5.2).
         (source, destination) => {
             bytes.extend(as_ipv6(source));
             bytes.extend(as_ipv6(destination));
-            TCP6
+            INET6
         }
     };
     bytes.extend(source.port().to_be_bytes());
     bytes.extend(destination.port().to_be_bytes());
-    (PROXY, family)
+    (PROXY, family | transport)
 }
 
 fn as_ipv6(address: IpAddr) -> [u8; 16] {

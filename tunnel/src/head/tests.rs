@@ -115,9 +115,19 @@ fn what_is_malformed_is_refused() {
     }
     let command = StreamHead::decode(&raw(0x22, 0x11, &[1; 12])).unwrap_err();
     assert_eq!(command, HeadError::Malformed("command"));
-    let datagram = [&[1; 12][..], BIND].concat();
-    let datagram = StreamHead::decode(&raw(0x21, 0x12, &datagram)).unwrap_err();
-    assert_eq!(datagram, HeadError::Datagram);
+}
+
+#[test]
+fn datagrams_have_a_transport_of_their_own() {
+    let body = [&[1; 12][..], BIND].concat();
+    for (command, family, datagrams) in
+        [(0x21, 0x12, true), (0x21, 0x11, false), (0x20, 0x12, false)]
+    {
+        let (head, _) = StreamHead::decode(&raw(command, family, &body))
+            .unwrap()
+            .unwrap();
+        assert_eq!(head.datagrams, datagrams, "{command:x} {family:x}");
+    }
 }
 
 #[test]
@@ -184,8 +194,10 @@ prop_compose! {
         tls: bool,
         bind: u32,
         hops: u8,
+        datagrams: bool,
     ) -> StreamHead {
-        StreamHead { source, destination, alpn, authority, unique_id, tls, bind, hops }
+        let datagrams = datagrams && source != UNSPECIFIED;
+        StreamHead { source, destination, datagrams, alpn, authority, unique_id, tls, bind, hops }
     }
 }
 

@@ -1,0 +1,163 @@
+//! Datagrams through a port of the edge.
+
+use std::{
+    collections::BTreeSet,
+    io::ErrorKind,
+    net::{SocketAddr, UdpSocket},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tests::{Dev, Share, WAIT, free_port};
+
+use crate::TRANSPORTS;
+
+/// A server that answers each datagram with itself, and remembers who it talked to. It ends with its socket's process.
+struct Echo {
+    port: String,
+    peers: Arc<Mutex<BTreeSet<SocketAddr>>>,
+}
+
+impl Echo {
+    fn start(address: &str) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
+        let port = socket.local_addr().unwrap().port().to_string();
+        let peers = Arc::new(Mutex::new(BTreeSet::new()));
+        let known = peers.clone();
+        thread::spawn(move || {
+            let mut buffer = vec![0; 65_536];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+                known.lock().unwrap().insert(from);
+                let _ = socket.send_to(&buffer[..length], from);
+            }
+        });
+        Self { port, peers }
+    }
+
+    fn new() -> Self {
+        Self::start("127.0.0.1:0")
+    }
+}
+
+fn visitor(from: &str, share: &Share) -> UdpSocket {
+    let socket = UdpSocket::bind((from, 0)).unwrap();
+    socket.connect(crate::ports::address(share)).unwrap();
+    socket
+}
+
+/// Sends until it comes back: UDP may lose it, and this machine is busy.
+fn ask(visitor: &UdpSocket, question: &[u8]) {
+    visitor
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let deadline = Instant::now() + WAIT;
+    let mut answer = vec![0; 65_536];
+    loop {
+        visitor.send(question).unwrap();
+        match visitor.recv(&mut answer) {
+            Ok(length) if answer[..length] == *question => return,
+            // An answer to what was asked before.
+            Ok(_) => {}
+            Err(error) => assert!(
+                matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+                "{error}"
+            ),
+        }
+        assert!(
+            Instant::now() < deadline,
+            "no answer to {} bytes",
+            question.len()
+        );
+    }
+}
+
+#[test]
+fn datagrams_of_every_size_cross_whole_over_each_transport() {
+    let echo = Echo::new();
+    let dev = Dev::start(&[]);
+    for transport in TRANSPORTS {
+        let share = dev.share(&["udp", &echo.port, "--transport", transport]);
+        assert!(share.url().starts_with("udp://"), "{}", share.url());
+        let visitor = visitor("127.0.0.1", &share);
+        for size in [0, 1, 512, 1200, 1472, 9000, 65_507] {
+            let question: Vec<u8> = (0..size).map(|n| (n * 7 % 251) as u8).collect();
+            ask(&visitor, &question);
+        }
+    }
+}
+
+#[test]
+fn each_visitor_has_a_flow_of_his_own() {
+    let echo = Echo::new();
+    let dev = Dev::start(&[]);
+    let share = dev.share(&["udp", &echo.port]);
+    let visitors: Vec<_> = (0..40).map(|_| visitor("127.0.0.1", &share)).collect();
+    for _ in 0..2 {
+        for (n, visitor) in visitors.iter().enumerate() {
+            ask(visitor, format!("visitor {n}").as_bytes());
+        }
+    }
+    assert_eq!(echo.peers.lock().unwrap().len(), visitors.len());
+    drop(share);
+    let metrics = dev.metrics();
+    let ended = "adit_edge_connections_total{kind=\"udp\"";
+    assert!(metrics.contains(ended), "{metrics}");
+}
+
+#[test]
+fn a_server_that_comes_later_is_found() {
+    let port = free_port();
+    let dev = Dev::start(&[]);
+    let share = dev.share(&["udp", &port.to_string()]);
+    let visitor = visitor("127.0.0.1", &share);
+    // Nobody listens: the agent hears so, and the flow ends.
+    visitor.send(b"anybody?").unwrap();
+    visitor.send(b"nobody?").unwrap();
+    let _echo = Echo::start(&format!("127.0.0.1:{port}"));
+    ask(&visitor, b"somebody!");
+}
+
+/// One packet is enough to begin a flow, and its address may be anybody's.
+#[test]
+fn a_flood_of_flows_is_bounded_and_others_are_served() {
+    let echo = Echo::new();
+    let dev = Dev::start(&[]);
+    let share = dev.share(&["udp", &echo.port]);
+    let flood: Vec<_> = (0..400).map(|_| visitor("127.0.0.1", &share)).collect();
+    for visitor in &flood {
+        visitor.send(b"me too").unwrap();
+    }
+    // The address has taken all its places; another one has its own.
+    ask(&visitor("127.0.0.2", &share), b"and me");
+    let full = "adit_edge_bounds_hit_total{bound=\"flows_of_address\"} ";
+    let metrics = dev.metrics();
+    let hits = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(full))
+        .unwrap();
+    assert!(hits.parse::<f64>().unwrap() >= 1.0, "{hits}");
+    assert!(echo.peers.lock().unwrap().len() <= 257);
+}
+
+#[test]
+fn an_agent_whose_token_is_for_a_udp_port_serves_it_and_no_tcp() {
+    let echo = Echo::new();
+    let range = tests::free_ports(4);
+    let (first, last) = (range.start(), range.end());
+    let dev = Dev::start(&["--tcp-ports", &format!("{first}-{last}")]);
+    let port = last.to_string();
+    let issued = dev.admin(&["token", "issue", "--port", &port, "--kind", "udp"]);
+    let token = issued["token"].as_str().unwrap();
+    let server = dev.provider["server"].as_str().unwrap();
+    let mut command = dev.command(&["udp", &echo.port, "--server", server, "--json"]);
+    let process = tests::Process::start(command.env("ADIT_TOKEN", token));
+    let (_, ready) = process.wait_for_event(0, "ready");
+    let share = Share { process, ready };
+    ask(&visitor("127.0.0.1", &share), b"by token");
+    let refused = tests::run(
+        dev.command(&["tcp", "9", "--server", server])
+            .env("ADIT_TOKEN", token),
+    );
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+}
