@@ -29,8 +29,9 @@ pub(crate) async fn connect(address: &Address) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Until the edge ends the flow, the server refuses it, or it is silent.
-pub(crate) async fn carry<S>(stream: &mut S, server: &UdpSocket) -> io::Result<()>
+/// Until the edge ends the flow, the server refuses it, or it is silent. `before` goes in front of each of the visitor's
+/// datagrams, as servers that take the PROXY protocol over UDP want it.
+pub(crate) async fn carry<S>(stream: &mut S, server: &UdpSocket, before: &[u8]) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -40,7 +41,12 @@ where
         let mut reader = DatagramReader::new(reader);
         while let Some(datagram) = reader.next().await? {
             silence.broken();
-            match server.send(&datagram).await {
+            let sent = if before.is_empty() {
+                server.send(&datagram).await
+            } else {
+                server.send(&[before, &datagram].concat()).await
+            };
+            match sent {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     return Err(error);
                 }
@@ -94,7 +100,7 @@ mod tests {
     async fn datagrams_cross_whole_and_the_end_of_the_stream_is_the_end() {
         let (server, towards) = server().await;
         let (mut near, mut far) = duplex(200_000);
-        let carrying = tokio::spawn(async move { carry(&mut far, &towards).await });
+        let carrying = tokio::spawn(async move { carry(&mut far, &towards, b"").await });
         let sizes = [0, 1, 1200, 65_507];
         for size in sizes {
             datagram::write(&mut near, &vec![7; size]).await.unwrap();
@@ -120,7 +126,7 @@ mod tests {
         let (server, towards) = server().await;
         drop(server);
         let (mut near, mut far) = duplex(1000);
-        let carrying = tokio::spawn(async move { carry(&mut far, &towards).await });
+        let carrying = tokio::spawn(async move { carry(&mut far, &towards, b"").await });
         datagram::write(&mut near, b"anybody?").await.unwrap();
         let error = carrying.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -130,7 +136,7 @@ mod tests {
     async fn a_silent_flow_ends() {
         let (_server, towards) = server().await;
         let (mut near, mut far) = duplex(1000);
-        let carrying = tokio::spawn(async move { carry(&mut far, &towards).await });
+        let carrying = tokio::spawn(async move { carry(&mut far, &towards, b"").await });
         assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
         carrying.await.unwrap().unwrap();
     }

@@ -2,8 +2,9 @@
 
 use std::{io, sync::Arc};
 
+use model::ProxyProtocol;
 use rustls::ClientConfig;
-use tokio::net::UdpSocket;
+use tokio::{io::AsyncWriteExt, net::UdpSocket};
 use tokio_util::task::TaskTracker;
 use tunnel::{Code, message::OriginProtocol};
 
@@ -27,6 +28,8 @@ pub struct OriginOptions {
     pub protocol: Option<OriginProtocol>,
     /// The bind is of kind `udp`: the origin is a host and a port that take datagrams.
     pub datagrams: bool,
+    /// Tells the origin who visits; not for HTTP, where several visitors may share a connection.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// Look for answers of development servers that refuse the visitor's host name.
     pub hints: bool,
 }
@@ -57,6 +60,7 @@ enum Prepared {
 #[derive(Debug)]
 pub(crate) struct Forwarder {
     to: Prepared,
+    proxy_protocol: Option<ProxyProtocol>,
     hints: bool,
 }
 
@@ -128,6 +132,7 @@ impl Forwarder {
     pub(crate) fn new(target: &Target, options: &OriginOptions) -> Result<Self, ForwardError> {
         Ok(Self {
             to: prepare(&target.origin, options)?,
+            proxy_protocol: options.proxy_protocol,
             hints: options.hints,
         })
     }
@@ -146,7 +151,7 @@ impl Forwarder {
             }
             Prepared::Udp(address) => {
                 let connected = Box::pin(flow::connect(address)).await;
-                Box::pin(datagrams(incoming, connected, step)).await;
+                Box::pin(self.datagrams(incoming, connected, step)).await;
             }
             Prepared::Unix(path) => {
                 let connected = Box::pin(connect::unix(path)).await;
@@ -187,6 +192,13 @@ impl Forwarder {
                 return Box::pin(incoming.refuse(Code::OriginRefused)).await;
             }
         };
+        if let Some(version) = self.proxy_protocol {
+            let head = incoming.head().for_origin(version);
+            if let Err(error) = Box::pin(write_all(&mut origin, head)).await {
+                tracing::debug!(trace = %step, %error, "the origin does not take the PROXY head");
+                return Box::pin(incoming.refuse(Code::OriginRefused)).await;
+            }
+        }
         let Ok(mut stream) = Box::pin(incoming.accept()).await else {
             return origin.abort();
         };
@@ -204,24 +216,36 @@ impl Forwarder {
             Err(error) => tracing::debug!(trace = %step, %error, "a stream was aborted"),
         }
     }
+
+    async fn datagrams(
+        &self,
+        incoming: Box<Incoming>,
+        connected: io::Result<UdpSocket>,
+        step: Step,
+    ) {
+        step.finish(connected.as_ref().err());
+        let server = match connected {
+            Ok(server) => server,
+            Err(error) => {
+                tracing::debug!(trace = %step, %error, "the origin cannot be sent to");
+                return incoming.refuse(Code::OriginRefused).await;
+            }
+        };
+        let version = self.proxy_protocol;
+        let before = version.map_or_else(Vec::new, |version| incoming.head().for_origin(version));
+        let Ok(mut stream) = incoming.accept().await else {
+            return;
+        };
+        if let Err(error) = flow::carry(&mut stream, &server, &before).await {
+            tracing::debug!(trace = %step, %error, "a flow was aborted");
+            stream.reset();
+        }
+    }
 }
 
-async fn datagrams(incoming: Box<Incoming>, connected: io::Result<UdpSocket>, step: Step) {
-    step.finish(connected.as_ref().err());
-    let server = match connected {
-        Ok(server) => server,
-        Err(error) => {
-            tracing::debug!(trace = %step, %error, "the origin cannot be sent to");
-            return incoming.refuse(Code::OriginRefused).await;
-        }
-    };
-    let Ok(mut stream) = incoming.accept().await else {
-        return;
-    };
-    if let Err(error) = flow::carry(&mut stream, &server).await {
-        tracing::debug!(trace = %step, %error, "a flow was aborted");
-        stream.reset();
-    }
+async fn write_all(origin: &mut impl Side, bytes: Vec<u8>) -> io::Result<()> {
+    origin.write_all(&bytes).await?;
+    origin.flush().await
 }
 
 fn served(result: Result<(), hyper::Error>) {

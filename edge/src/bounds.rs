@@ -94,8 +94,10 @@ pub(crate) const FLOWS_OF_ADDRESS: usize = 256;
 pub(crate) const FLOW_QUEUE: usize = 64;
 /// Bytes of all datagrams that wait.
 pub(crate) const FLOW_BYTES: usize = 16 << 20;
-/// A flow in which nothing has come or gone for so long is over. NATs keep theirs for at least two minutes (RFC 4787, REQ-5).
+/// A flow whose visitor was silent for so long is over. NATs keep theirs for at least two minutes (RFC 4787, REQ-5).
 pub(crate) const FLOW_SILENCE: Duration = Duration::from_secs(120);
+/// The same before the visitor's second datagram: he may have asked one question, or be an address that somebody invented.
+pub(crate) const FLOW_FIRST_SILENCE: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of file descriptors, most likely, and spinning would not bring any.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pauses before a port that something else holds is tried again. It may be this edge itself, about to close it.

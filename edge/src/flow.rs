@@ -1,4 +1,4 @@
-//! Carries the datagrams of one visitor over a stream of a session, until nothing has come or gone for a while: nobody says
+//! Carries the datagrams of one visitor over a stream of a session, until nothing has come from him for a while: nobody says
 //! goodbye in UDP.
 
 use std::{
@@ -13,7 +13,11 @@ use tokio::{io::AsyncWriteExt, net::UdpSocket};
 use tunnel::datagram::{self, DatagramReader, Silence};
 
 use crate::{
-    bounds::FLOW_SILENCE, connection::Visitor, flows::Begun, http::Copied, metrics::Metrics,
+    bounds::{FLOW_FIRST_SILENCE, FLOW_SILENCE},
+    connection::Visitor,
+    flows::Begun,
+    http::Copied,
+    metrics::Metrics,
     session::OriginStream,
 };
 
@@ -39,12 +43,18 @@ pub(crate) async fn carry(
     metrics: &Metrics,
 ) -> (Copied, io::Result<()>) {
     let (reader, mut writer) = tokio::io::split(origin);
-    let (silence, bytes) = (Silence::new(FLOW_SILENCE), Bytes::default());
+    // Only what comes from the visitor breaks it: an address that somebody invented must not be sent to for long.
+    let (silence, bytes) = (Silence::new(FLOW_FIRST_SILENCE), Bytes::default());
     let datagrams = &mut carried.flow.datagrams;
     let up = async {
         // The table holds the other end for as long as the flow is there.
+        let mut came = 0_u64;
         while let Some(waiting) = datagrams.recv().await {
             silence.broken();
+            came += 1;
+            if came == 2 {
+                silence.may_last(FLOW_SILENCE);
+            }
             datagram::write(&mut writer, &waiting.bytes).await?;
             bytes.up.fetch_add(waiting.bytes.len() as u64, Relaxed);
         }
@@ -54,7 +64,6 @@ pub(crate) async fn carry(
     let down = async {
         let mut reader = DatagramReader::new(reader);
         while let Some(payload) = reader.next().await? {
-            silence.broken();
             match socket.send_to(&payload, visitor).await {
                 Ok(sent) => _ = bytes.down.fetch_add(sent as u64, Relaxed),
                 // Too long for the path, or the visitor has gone: the next one may arrive.

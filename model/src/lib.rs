@@ -10,6 +10,7 @@ mod facts;
 mod grant;
 mod hostname;
 mod ids;
+mod proxy_protocol;
 mod region;
 mod revision;
 mod role;
@@ -26,6 +27,7 @@ pub use hostname::{HostPattern, Hostname, HostnameError, Label};
 pub use ids::{
     AccountId, AgentId, ApiKeyId, ClaimId, EdgeId, GrantId, IdError, KeyId, SessionId, TokenId,
 };
+pub use proxy_protocol::{ProxyProtocol, ProxyProtocolError};
 pub use region::{Region, RegionError};
 pub use revision::Revision;
 pub use role::{Role, RoleError};

@@ -19,6 +19,7 @@ mod http;
 mod load;
 mod metrics;
 mod ports;
+mod proxy_protocol;
 mod readme;
 mod roles;
 mod run_file;

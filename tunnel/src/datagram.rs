@@ -5,7 +5,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -112,33 +112,41 @@ pub async fn write<W: AsyncWrite + Unpin>(stream: &mut W, datagram: &[u8]) -> io
 /// How long a flow has been silent: UDP says no goodbye.
 #[derive(Debug)]
 pub struct Silence {
-    since: Mutex<Instant>,
-    longest: Duration,
+    /// Since when, and how long it may last.
+    state: Mutex<(Instant, Duration)>,
 }
 
 impl Silence {
     pub fn new(longest: Duration) -> Self {
         Self {
-            since: Mutex::new(Instant::now()),
-            longest,
+            state: Mutex::new((Instant::now(), longest)),
         }
+    }
+
+    /// From now on it may last so long.
+    pub fn may_last(&self, longest: Duration) {
+        self.state().1 = longest;
     }
 
     /// Something came or went.
     pub fn broken(&self) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.state().0 = Instant::now();
     }
 
     /// Waits until nothing has come or gone for so long.
     pub async fn lasted(&self) {
         loop {
-            let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-            let until = since + self.longest;
+            let (since, longest) = *self.state();
+            let until = since + longest;
             if Instant::now() >= until {
                 return;
             }
             sleep_until(until).await;
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, (Instant, Duration)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -204,5 +212,14 @@ mod tests {
         silence.broken();
         silence.lasted().await;
         assert_eq!(begin.elapsed(), Duration::from_secs(220));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_may_be_made_longer_while_it_lasts() {
+        let silence = Silence::new(Duration::from_secs(30));
+        let begin = Instant::now();
+        silence.may_last(Duration::from_secs(120));
+        silence.lasted().await;
+        assert_eq!(begin.elapsed(), Duration::from_secs(120));
     }
 }

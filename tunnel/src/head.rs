@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod origin;
 
 use std::{
     io,

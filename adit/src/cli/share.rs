@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::ValueEnum;
-use model::Congestion;
+use model::{Congestion, ProxyProtocol};
 use serde::Deserialize;
 
 const HOST_HELP: &str =
@@ -121,6 +121,10 @@ pub(crate) struct TlsArgs {
     #[arg(long, value_name = "LABEL|NAME", env = "ADIT_HOST", help = HOST_HELP)]
     pub(crate) host: Option<String>,
 
+    /// Tell the origin who visits, in a PROXY protocol header before the first byte
+    #[arg(long, value_name = "v1|v2", env = "ADIT_PROXY_PROTOCOL")]
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
+
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
 }
@@ -134,6 +138,10 @@ pub(crate) struct TcpArgs {
     #[arg(long, value_name = "N", env = "ADIT_PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
 
+    /// Tell the origin who visits, in a PROXY protocol header before the first byte
+    #[arg(long, value_name = "v1|v2", env = "ADIT_PROXY_PROTOCOL")]
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
+
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
 }
@@ -146,6 +154,10 @@ pub(crate) struct UdpArgs {
     /// The provider's port that visitors send to [default: a free one, the same for the same target]
     #[arg(long, value_name = "N", env = "ADIT_PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+
+    /// Tell the origin who visits, in a PROXY protocol header before each datagram (v2)
+    #[arg(long, value_name = "v2", env = "ADIT_PROXY_PROTOCOL")]
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
 
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,

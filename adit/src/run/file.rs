@@ -9,7 +9,7 @@ use std::{
 
 use agent::{FileKind, Origin, Target};
 use config::{Position, Problem};
-use model::{Congestion, HostPattern, Kind, Label, Sharing};
+use model::{Congestion, HostPattern, Kind, Label, ProxyProtocol, Sharing};
 use serde::Deserialize;
 use toml::Spanned;
 use tunnel::limits::BINDS;
@@ -75,6 +75,7 @@ struct WrittenTunnel {
     port: Option<Spanned<NonZeroU16>>,
     #[serde(default)]
     sharing: Sharing,
+    proxy_protocol: Option<Spanned<ProxyProtocol>>,
     host_header: Option<Spanned<String>>,
     origin_ca: Option<Spanned<PathBuf>>,
     origin_insecure: Option<Spanned<bool>>,
@@ -152,6 +153,7 @@ impl Source<'_> {
             host,
             port,
             sharing,
+            proxy_protocol,
             host_header,
             origin_ca,
             origin_insecure,
@@ -165,6 +167,17 @@ impl Source<'_> {
         let has_port = matches!(kind, Kind::Tcp | Kind::Udp);
         only(host.as_ref().map(|v| start(v.span())), !has_port, "host")?;
         only(port.as_ref().map(|v| start(v.span())), has_port, "port")?;
+        only(
+            proxy_protocol.as_ref().map(|v| start(v.span())),
+            !is_http,
+            "proxy_protocol",
+        )?;
+        if let (Kind::Udp, Some(version)) = (kind, &proxy_protocol)
+            && *version.get_ref() == ProxyProtocol::V1
+        {
+            let message = "version 1 of the PROXY protocol has no datagrams";
+            return Err(self.wrong(version.span().start, message));
+        }
         only(
             host_header.as_ref().map(|v| start(v.span())),
             is_http,
@@ -194,6 +207,7 @@ impl Source<'_> {
             host: host.map(Spanned::into_inner),
             port: port.map(|port| port.into_inner().get()),
             sharing,
+            proxy_protocol: proxy_protocol.map(Spanned::into_inner),
             origin: OriginArgs {
                 host_header: host_header.map(Spanned::into_inner),
                 origin_ca: origin_ca.map(|path| self.beside(path.into_inner())),
@@ -310,7 +324,7 @@ mod tests {
             parse(&with.join("\n")).unwrap();
             tried += 1;
         }
-        assert_eq!(tried, 11);
+        assert_eq!(tried, 12);
     }
 
     #[test]

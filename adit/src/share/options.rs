@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use agent::TransportChoice;
-use model::{Congestion, Kind, Sharing};
+use model::{Congestion, Kind, ProxyProtocol, Sharing};
 
 use crate::cli::{
     ConnectArgs, HttpArgs, OriginArgs, ProviderArgs, TcpArgs, TlsArgs, Transport, UdpArgs,
@@ -19,6 +19,7 @@ pub(crate) struct TunnelOptions {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) sharing: Sharing,
+    pub(crate) proxy_protocol: Option<ProxyProtocol>,
     pub(crate) origin: OriginArgs,
 }
 
@@ -53,6 +54,7 @@ impl TunnelOptions {
             host: None,
             port: None,
             sharing: Sharing::Exclusive,
+            proxy_protocol: None,
             origin: OriginArgs::default(),
         }
     }
@@ -75,6 +77,7 @@ impl From<TlsArgs> for ShareOptions {
         let tunnel = TunnelOptions {
             host: args.host,
             sharing: sharing(args.connect.replicas),
+            proxy_protocol: args.proxy_protocol,
             ..TunnelOptions::new(Kind::Tls, Some(args.target))
         };
         Self::new(tunnel, args.connect)
@@ -86,6 +89,7 @@ impl From<TcpArgs> for ShareOptions {
         let tunnel = TunnelOptions {
             port: args.port,
             sharing: sharing(args.connect.replicas),
+            proxy_protocol: args.proxy_protocol,
             ..TunnelOptions::new(Kind::Tcp, Some(args.target))
         };
         Self::new(tunnel, args.connect)
@@ -97,6 +101,7 @@ impl From<UdpArgs> for ShareOptions {
         let tunnel = TunnelOptions {
             port: args.port,
             sharing: sharing(args.connect.replicas),
+            proxy_protocol: args.proxy_protocol,
             ..TunnelOptions::new(Kind::Udp, Some(args.target))
         };
         Self::new(tunnel, args.connect)

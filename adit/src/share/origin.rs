@@ -1,7 +1,7 @@
 //! The local side of a share: what it is, what it speaks, how it is trusted.
 
 use agent::{Address, Origin, OriginOptions, OriginTls, Target};
-use model::Kind;
+use model::{Kind, ProxyProtocol};
 use tunnel::message::OriginProtocol;
 
 use super::TunnelOptions;
@@ -25,6 +25,10 @@ pub(crate) fn target(options: &TunnelOptions) -> Result<Target, Failure> {
             .parse::<Target>()
             .or_fail(Exit::Usage, "what is to be shared")?,
     };
+    if options.kind == Kind::Udp && options.proxy_protocol == Some(ProxyProtocol::V1) {
+        let message = "version 1 of the PROXY protocol has no datagrams: --proxy-protocol v2";
+        return Err(Failure::new(Exit::Usage, message));
+    }
     match (&target.origin, options.kind) {
         (Origin::Directory(_) | Origin::Tls(_), Kind::Tls | Kind::Tcp) => Err(Failure::new(
             Exit::Usage,
@@ -87,6 +91,7 @@ pub(crate) async fn prepare(target: Target, options: &TunnelOptions) -> Result<P
         tls: Some(tls),
         protocol,
         datagrams: options.kind == Kind::Udp,
+        proxy_protocol: options.proxy_protocol,
         hints: options.kind == Kind::Http,
     };
     Ok(Prepared {

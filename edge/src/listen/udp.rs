@@ -4,11 +4,14 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use model::Kind;
-use tokio::{net::UdpSocket, time::Instant};
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Front, ports, sockets};
-use crate::{connection::Visitor, flow::Carried, flows::Begun};
+use crate::{bounds::ACCEPT_PAUSE, connection::Visitor, flow::Carried, flows::Begun};
 
 /// Binds the address as soon as that can be done, and takes datagrams until the port is closed.
 pub(super) async fn listen(front: Arc<Front>, address: SocketAddr, closed: CancellationToken) {
@@ -38,8 +41,11 @@ async fn take(front: &Arc<Front>, socket: Arc<UdpSocket>, closed: &CancellationT
                     begin(front, &socket, flow, closed.clone());
                 }
             }
-            // Of what was sent before: the visitor's port is closed, or he cannot be reached.
-            Err(error) => tracing::debug!(%error, "a datagram did not arrive"),
+            Err(error) => {
+                front.metrics.accept_failures.inc();
+                tracing::warn!(%error, "no datagram can be taken");
+                sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
 }

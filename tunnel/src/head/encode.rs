@@ -21,10 +21,25 @@ const CLIENT_SSL: u8 = 0x01;
 const NOT_VERIFIED: u32 = 1;
 
 pub(super) fn encode(head: &StreamHead) -> Vec<u8> {
+    header(head, |bytes| {
+        put(bytes, tlv::BIND, &head.bind.to_be_bytes());
+        if head.hops > 0 {
+            put(bytes, tlv::HOPS, &[head.hops]);
+        }
+    })
+}
+
+/// Without what is between edges and agents.
+pub(super) fn for_origin(head: &StreamHead) -> Vec<u8> {
+    header(head, |_| ())
+}
+
+fn header(head: &StreamHead, own: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
     bytes.extend(SIGNATURE);
     bytes.extend([0; PREFIX - SIGNATURE.len()]);
     let (command, family) = addresses(&mut bytes, head);
+    own(&mut bytes);
     tlvs(&mut bytes, head);
     // Every part is bounded well below 64 KiB.
     let length = u16::try_from(bytes.len() - PREFIX).unwrap_or(u16::MAX);
@@ -58,7 +73,7 @@ fn addresses(bytes: &mut Vec<u8>, head: &StreamHead) -> (u8, u8) {
     (PROXY, family | transport)
 }
 
-fn as_ipv6(address: IpAddr) -> [u8; 16] {
+pub(super) fn as_ipv6(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
@@ -66,10 +81,6 @@ fn as_ipv6(address: IpAddr) -> [u8; 16] {
 }
 
 fn tlvs(bytes: &mut Vec<u8>, head: &StreamHead) {
-    put(bytes, tlv::BIND, &head.bind.to_be_bytes());
-    if head.hops > 0 {
-        put(bytes, tlv::HOPS, &[head.hops]);
-    }
     if head.tls {
         let [a, b, c, d] = NOT_VERIFIED.to_be_bytes();
         put(bytes, tlv::SSL, &[CLIENT_SSL, a, b, c, d]);
