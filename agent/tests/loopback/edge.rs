@@ -299,6 +299,7 @@ fn welcome(binds: &[Bind], lives: Duration) -> Welcome {
         keepalive: Duration::from_secs(15),
         limits: Limits {
             streams: 400,
+            flows: 0,
             ..Limits::default()
         },
         edges: Vec::new(),

@@ -205,9 +205,12 @@ async fn reserved_foreign_and_unserved_names_are_refused() {
             "invalid",
         ),
         (
-            remembered(v1::Kind::Udp, "m", "t"),
-            Code::FailedPrecondition,
-            "not-supported",
+            v1::ClaimRequest {
+                kind: v1::Kind::Udp.into(),
+                ..http("a")
+            },
+            Code::InvalidArgument,
+            "invalid",
         ),
         (
             remembered(v1::Kind::Http, &"m".repeat(5000), "t"),
