@@ -60,10 +60,12 @@ fn a_token_is_issued_for_a_name_that_nobody_had() {
         Process::start(alone(&dev, &["http", "127.0.0.1:9", "--json"]).env("ADIT_TOKEN", &token));
     let (_, ready) = holder.wait_for_event(0, "ready");
     assert_eq!(ready["name"], "handed.localhost");
-    let shown = dev.admin(&["endpoint", "show", "handed"]);
-    assert_eq!(shown["placements"].as_array().unwrap().len(), 1, "{shown}");
-    let edges = dev.admin(&["edge", "list"]);
-    assert!(edges[0]["sessions"].as_u64().unwrap() >= 1, "{edges}");
+    dev.admin_until(&["endpoint", "show", "handed"], |shown| {
+        shown["placements"].as_array().unwrap().len() == 1
+    });
+    dev.admin_until(&["edge", "list"], |edges| {
+        edges[0]["sessions"].as_u64().unwrap() >= 1
+    });
     assert_eq!(holder.terminate().code(), Some(0));
 
     let port = dev.admin(&["token", "issue", "--port", &last.to_string()]);

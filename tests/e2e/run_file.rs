@@ -173,13 +173,9 @@ fn another_origin_takes_the_next_visit_and_the_bind_stays() {
     replace(&bed.file, &with_header);
     event_of(&bed.process, from, "ready", "web");
     assert_eq!(visit(&bed.dev, "swap"), "new 200");
-    let listed = bed.dev.admin(&["endpoint", "list"]);
-    let listed = listed.as_array().unwrap();
-    let swap = listed
-        .iter()
-        .find(|e| e["name"] == "swap.localhost")
-        .unwrap();
-    assert_eq!(swap["placements"].as_array().unwrap().len(), 1, "{swap}");
+    bed.dev.admin_until(&["endpoint", "show", "swap"], |shown| {
+        shown["placements"].as_array().unwrap().len() == 1
+    });
 }
 
 #[test]

@@ -24,14 +24,9 @@ fn a_token_alone_is_a_tunnel_until_it_is_revoked() {
         .env("XDG_STATE_HOME", dev.data_dir().join("agent"));
     let mut holder = Process::start(&mut command);
     holder.wait_for_event(0, "ready");
-    let listed = dev.admin(&["endpoint", "list"]);
-    let bound = listed
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|e| e["name"] == "handed.localhost")
-        .unwrap();
-    assert_eq!(bound["placements"].as_array().unwrap().len(), 1, "{bound}");
+    dev.admin_until(&["endpoint", "show", "handed"], |shown| {
+        shown["placements"].as_array().unwrap().len() == 1
+    });
 
     dev.admin(&[
         "token",
