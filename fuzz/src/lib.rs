@@ -30,6 +30,8 @@ mod origins;
 #[cfg(test)]
 mod recipe;
 #[cfg(test)]
+mod single;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod targets;

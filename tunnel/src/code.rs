@@ -106,12 +106,12 @@ impl Code {
     /// The status where the code is told over HTTP: to an agent that asks for a tunnel, or to a visitor of a stream.
     pub const fn http_status(self) -> Option<u16> {
         Some(match self {
-            Self::Ok | Self::Idle | Self::Replaced => return None,
+            Self::Ok | Self::Idle => return None,
             Self::Protocol => 400,
             Self::Version => 426,
             Self::Auth | Self::Expired => 401,
             Self::Forbidden | Self::Revoked => 403,
-            Self::Conflict => 409,
+            Self::Conflict | Self::Replaced => 409,
             Self::Limit => 429,
             Self::Draining | Self::StreamLimit => 503,
             Self::Internal => 500,

@@ -1,5 +1,7 @@
 //! The binding without a mux: one HTTP request, one connection of a visitor. Its TLS connection is the stream.
 
+mod ask;
+
 use std::{
     any::Any,
     fmt, io,
@@ -11,6 +13,7 @@ use http::HeaderName;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+pub use self::ask::{Ask, AskError};
 use crate::{
     TransportError,
     stream::{Side, not_zero},

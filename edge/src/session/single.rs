@@ -22,8 +22,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use tunnel::{
     Code, Secret, Transport, TransportKind,
-    message::{Bind, EdgeMessage, OriginProtocol},
-    single::{BIND, TOKEN},
+    message::{Bind, EdgeMessage},
+    single::{Ask, BIND, TOKEN},
     upgrade,
 };
 
@@ -289,47 +289,16 @@ impl Singles {
 
 impl Asked {
     fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let token = bearer(headers).ok_or_else(|| {
-            let message = "a token is shown as Authorization: Bearer";
-            Refusal::new(Code::Auth, message)
-        })?;
-        let mut binds = headers.get_all(BIND).iter();
-        let bind = binds.next().map(header::HeaderValue::as_bytes);
-        if binds.next().is_some() {
-            let message = "one request has one adit-bind";
-            return Err(Refusal::new(Code::Protocol, message));
-        }
+        let Ask { token, bind } =
+            Ask::read(headers).map_err(|error| Refusal::new(error.code(), error.to_string()))?;
         let key = Key {
-            token: sha256(token.as_bytes()),
-            bind: bind.unwrap_or_default().to_vec(),
+            token: sha256(token.expose().as_bytes()),
+            bind: headers
+                .get(BIND)
+                .map_or_else(Vec::new, |bind| bind.as_bytes().to_vec()),
         };
-        let bind: Option<Bind> = bind
-            .map(serde_json::from_slice)
-            .transpose()
-            .map_err(|error| {
-                let message = format!("adit-bind is not a bind: {error}");
-                Refusal::new(Code::Protocol, message)
-            })?;
-        let protocol = bind.as_ref().and_then(|bind| bind.proto);
-        if protocol == Some(OriginProtocol::H2c) {
-            let message = "one request a connection is HTTP/1.1: there is no h2c in adit-single";
-            return Err(Refusal::new(Code::Protocol, message));
-        }
-        Ok(Self {
-            key,
-            token: token.to_owned().into(),
-            bind,
-        })
+        Ok(Self { key, token, bind })
     }
-}
-
-/// RFC 6750, section 2.1; the scheme is not case-sensitive (RFC 9110, section 11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim_start())
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -186,7 +186,9 @@ async fn a_new_token_goes_on_where_the_old_one_was() {
     let mut old = poll(&bed, &token).await;
     bound(&bed).await;
     let mut new = poll(&bed, &bed.sign(&bed.claims(&[&port]).await)).await;
-    assert_eq!(refused(&mut old).await.1["code"], 11);
+    let (head, error) = refused(&mut old).await;
+    assert!(head.starts_with("http/1.1 409 "), "{head}");
+    assert_eq!(error["code"], 11);
     let _visitor = bed.visit_port().await;
     visited(&mut new).await;
 }
