@@ -1,18 +1,24 @@
-//! Carries the datagrams of one visitor between a stream and a server that speaks UDP, from a socket of his own: the server
-//! tells visitors apart by port.
+//! Carries the datagrams of one visitor between the edge and a server that speaks UDP, from a socket of his own: the server
+//! tells visitors apart by port. Towards the edge they go in frames of their own, or on the flow's stream.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::UdpSocket,
 };
-use tunnel::datagram::{self, DatagramReader, Silence};
+use tunnel::datagram::{self, DatagramReader, FrameReceiver, FrameSender, Frames, Silence};
+
+mod paths;
+
+use paths::Path;
+pub use paths::datagrams_carried;
 
 use crate::{
     bounds::{self, Bound},
     dial,
     origin::Address,
+    status::Counters,
 };
 
 /// A flow in which nothing has come or gone for so long is over: longer than at the edge, which has the visitor's word.
@@ -29,22 +35,44 @@ pub(crate) async fn connect(address: &Address) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Until the edge ends the flow, the server refuses it, or it is silent. `before` goes in front of each of the visitor's
-/// datagrams, as servers that take the PROXY protocol over UDP want it.
-pub(crate) async fn carry<S>(stream: &mut S, server: &UdpSocket, before: &[u8]) -> io::Result<()>
+/// What a flow has besides its stream.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    /// Goes in front of each of the visitor's datagrams, as servers that take the PROXY protocol over UDP want it.
+    pub(crate) before: Vec<u8>,
+    pub(crate) frames: Option<Frames>,
+    /// Of what goes in frames; the stream counts its own bytes.
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// Until the edge ends the flow, the server refuses it, or it is silent.
+pub(crate) async fn carry<S>(stream: &mut S, server: &UdpSocket, terms: Terms) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let Terms {
+        before,
+        frames,
+        counters,
+    } = terms;
     let (reader, mut writer) = tokio::io::split(stream);
     let silence = Silence::new(FLOW_SILENCE);
+    let (sender, receiver) = match frames {
+        Some(frames) => (Some(frames.sender), Some(frames.receiver)),
+        None => (None, None),
+    };
     let up = async {
-        let mut reader = DatagramReader::new(reader);
-        while let Some(datagram) = reader.next().await? {
+        let mut visitor = Visitor {
+            stream: DatagramReader::new(reader),
+            frames: receiver,
+            counters: &counters,
+        };
+        while let Some(datagram) = visitor.next().await? {
             silence.broken();
             let sent = if before.is_empty() {
                 server.send(&datagram).await
             } else {
-                server.send(&[before, &datagram].concat()).await
+                server.send(&[&before[..], &datagram].concat()).await
             };
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -60,7 +88,12 @@ where
         }
         Ok(())
     };
-    let down = receive(server, &mut writer, &silence);
+    let edge = Edge {
+        stream: &mut writer,
+        frames: sender,
+        counters: &counters,
+    };
+    let down = receive(server, edge, &silence);
     tokio::select! {
         result = up => result?,
         result = down => result?,
@@ -69,17 +102,64 @@ where
     writer.shutdown().await
 }
 
+/// What comes from the visitor, by either path.
+struct Visitor<'a, R> {
+    stream: DatagramReader<R>,
+    frames: Option<FrameReceiver>,
+    counters: &'a Counters,
+}
+
+impl<R: AsyncRead + Unpin> Visitor<'_, R> {
+    /// None when the edge has ended the flow.
+    async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        tokio::select! {
+            next = self.stream.next() => {
+                let next = next?;
+                if next.is_some() {
+                    paths::count(Path::UpStream);
+                }
+                Ok(next)
+            }
+            Some(datagram) = FrameReceiver::next_of(&mut self.frames) => {
+                self.counters.received(datagram.len());
+                paths::count(Path::UpFrame);
+                Ok(Some(datagram))
+            }
+        }
+    }
+}
+
+/// The way back.
+struct Edge<'a, W> {
+    stream: &'a mut W,
+    frames: Option<FrameSender>,
+    counters: &'a Counters,
+}
+
+impl<W: AsyncWrite + Unpin> Edge<'_, W> {
+    async fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        let frames = self.frames.as_ref();
+        if frames.is_some_and(|frames| frames.send(datagram)) {
+            self.counters.sent(datagram.len());
+            paths::count(Path::DownFrame);
+            return Ok(());
+        }
+        paths::count(Path::DownStream);
+        datagram::write(self.stream, datagram).await
+    }
+}
+
 /// From the server to the edge; it has no end of its own.
 async fn receive<W: AsyncWrite + Unpin>(
     server: &UdpSocket,
-    writer: &mut W,
+    mut edge: Edge<'_, W>,
     silence: &Silence,
 ) -> io::Result<()> {
     let mut buffer = vec![0; datagram::MAX];
     loop {
         let length = server.recv(&mut buffer).await?;
         silence.broken();
-        datagram::write(writer, &buffer[..length]).await?;
+        edge.send(&buffer[..length]).await?;
     }
 }
 
@@ -100,7 +180,8 @@ mod tests {
     async fn datagrams_cross_whole_and_the_end_of_the_stream_is_the_end() {
         let (server, towards) = server().await;
         let (mut near, mut far) = duplex(200_000);
-        let carrying = tokio::spawn(async move { carry(&mut far, &towards, b"").await });
+        let carrying =
+            tokio::spawn(async move { carry(&mut far, &towards, Terms::default()).await });
         let sizes = [0, 1, 1200, 65_507];
         for size in sizes {
             datagram::write(&mut near, &vec![7; size]).await.unwrap();
@@ -126,7 +207,8 @@ mod tests {
         let (server, towards) = server().await;
         drop(server);
         let (mut near, mut far) = duplex(1000);
-        let carrying = tokio::spawn(async move { carry(&mut far, &towards, b"").await });
+        let carrying =
+            tokio::spawn(async move { carry(&mut far, &towards, Terms::default()).await });
         datagram::write(&mut near, b"anybody?").await.unwrap();
         let error = carrying.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -136,7 +218,8 @@ mod tests {
     async fn a_silent_flow_ends() {
         let (_server, towards) = server().await;
         let (mut near, mut far) = duplex(1000);
-        let carrying = tokio::spawn(async move { carry(&mut far, &towards, b"").await });
+        let carrying =
+            tokio::spawn(async move { carry(&mut far, &towards, Terms::default()).await });
         assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
         carrying.await.unwrap().unwrap();
     }

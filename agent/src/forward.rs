@@ -236,7 +236,12 @@ impl Forwarder {
         let Ok(mut stream) = incoming.accept().await else {
             return;
         };
-        if let Err(error) = flow::carry(&mut stream, &server, &before).await {
+        let terms = flow::Terms {
+            before,
+            frames: stream.frames(),
+            counters: stream.counters(),
+        };
+        if let Err(error) = flow::carry(&mut stream, &server, terms).await {
             tracing::debug!(trace = %step, %error, "a flow was aborted");
             stream.reset();
         }

@@ -38,6 +38,7 @@ pub use builder::{Agent, AgentBuilder, TransportChoice};
 pub use dial::{ChannelError, Location, LocationError, channel, tcp as dial_tcp};
 pub use error::{BuildError, TunnelError};
 pub use event::{Connected, Event, Why};
+pub use flow::datagrams_carried;
 pub use forward::{ForwardError, OriginOptions, forward};
 pub use hint::Server as Hint;
 pub use origin::{

@@ -61,6 +61,14 @@ impl Counters {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// Writes the counts into `status`; true when something changed.
     pub(crate) fn show(&self, status: &mut Status, rtt: Option<Duration>) -> bool {
         let new = Status {
@@ -79,12 +87,16 @@ impl Counters {
 }
 
 impl Counted {
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.0)
+    }
+
     pub(crate) fn received(&self, bytes: usize) {
-        self.0.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.received(bytes);
     }
 
     pub(crate) fn sent(&self, bytes: usize) {
-        self.0.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.0.sent(bytes);
     }
 }
 

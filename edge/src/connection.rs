@@ -17,7 +17,7 @@ use crate::{
     flow,
     http::{Copied, OriginError},
     metrics::{Hit, Metrics},
-    session::{Holding, OriginStream},
+    session::{Bound, Holding},
     trace::Visiting,
 };
 
@@ -74,11 +74,18 @@ impl Carrier {
     /// Carries the datagrams of one visitor until he is silent.
     pub(crate) async fn carry_flow(&self, mut carried: flow::Carried, holding: &Holding) {
         let record = carried.visitor.record(holding);
-        let opened = open(&carried.visitor, holding, &record.visiting).await;
+        let opened = open(
+            &carried.visitor,
+            holding,
+            &record.visiting,
+            Bound::open_flow,
+        )
+        .await;
         let (copied, end) = match opened {
             Err(error) => (Copied::default(), error.into()),
             Ok(origin) => {
-                let (copied, result) = flow::carry(&mut carried, origin, &self.metrics).await;
+                let counts = flow::Counts::new(&holding.bound.usage, &self.metrics);
+                let (copied, result) = flow::carry(&mut carried, origin, counts).await;
                 let end = result.map_or_else(
                     |error| OriginError::of(&error).into(),
                     |()| ConnectionEnd::Complete,
@@ -161,19 +168,19 @@ fn end_when_closed(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(None);
 }
 
-/// Asks the agent for a stream to the origin.
-async fn open(
+/// Asks the agent for a stream to the origin, in one of the ways that a bound endpoint has.
+async fn open<T>(
     visitor: &Visitor,
     holding: &Holding,
     visiting: &Visiting,
-) -> Result<OriginStream, OriginError> {
+    way: impl AsyncFnOnce(&Bound, StreamHead) -> Result<T, OriginError>,
+) -> Result<T, OriginError> {
     let mut head = StreamHead::new(visitor.peer, visitor.local, holding.bound.id);
-    head.datagrams = visitor.kind == Kind::Udp;
     head.authority = visitor.host.as_ref().map(ToString::to_string);
     let step = visiting.step("open stream", SpanKind::Client);
     head.unique_id = Some(step.context().unique_id());
     // Boxed: it is over long before the connection is.
-    let opened = Box::pin(holding.bound.open(head)).await;
+    let opened = Box::pin(way(&holding.bound, head)).await;
     step.finish(opened.as_ref().err().map(|error| error.as_str()));
     opened
 }
@@ -184,7 +191,7 @@ async fn exchange(
     visiting: &Visiting,
     metrics: &Metrics,
 ) -> (Copied, ConnectionEnd) {
-    let mut origin = match open(&carried.visitor, holding, visiting).await {
+    let mut origin = match open(&carried.visitor, holding, visiting, Bound::open).await {
         Ok(origin) => origin,
         Err(error) => return (Copied::default(), error.into()),
     };

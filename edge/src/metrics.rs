@@ -1,6 +1,7 @@
 //! What the edge counts. Labels are small closed sets: a stranger cannot make a new one. All of a set is there from the
 //! start, so that the first step away from zero is seen.
 
+mod datagrams;
 mod hit;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -12,7 +13,10 @@ use prometheus_client::{
 };
 use tunnel::{Code, TransportKind};
 
-pub(crate) use self::hit::{Bounds, Hit};
+pub(crate) use self::{
+    datagrams::{DatagramCounters, Path},
+    hit::{Bounds, Hit},
+};
 use crate::access::ConnectionEnd;
 
 /// From a millisecond, which a stream within one machine takes, to what no visitor waits for.
@@ -43,6 +47,7 @@ pub(crate) struct Series {
     pub(crate) placements_waiting: Gauge,
     pub(crate) store_failures: Counter,
     pub(crate) accept_failures: Counter,
+    datagrams: datagrams::Datagrams,
     pub(crate) datagrams_failed: Counter,
     pub(crate) snapshots: Counter,
     pub(crate) snapshot_failures: Counter,
@@ -98,6 +103,7 @@ impl Default for Series {
             placements_waiting: Gauge::default(),
             store_failures: Counter::default(),
             accept_failures: Counter::default(),
+            datagrams: datagrams::Datagrams::default(),
             datagrams_failed: Counter::default(),
             snapshots: Counter::default(),
             snapshot_failures: Counter::default(),
@@ -202,6 +208,7 @@ impl Metrics {
             "TLS handshakes for names that lead nowhere",
             self.unknown_names.clone(),
         );
+        self.datagrams.register(registry);
         registry.register(
             "datagrams_failed",
             "Datagrams that could not be sent to a visitor",
@@ -294,6 +301,11 @@ impl Metrics {
         self.ends
             .get_or_create(&CodeLabel { code: code.name() })
             .inc();
+    }
+
+    /// The counters of a flow: it has many datagrams.
+    pub(crate) fn datagrams(&self) -> DatagramCounters {
+        self.datagrams.counters()
     }
 
     pub(crate) fn stream_accepted(&self, took: Duration) {

@@ -1,7 +1,7 @@
-//! Datagrams in a stream (`tunnel`): lengths that a peer wrote.
+//! Datagrams (`tunnel`), in a stream and in frames: lengths and numbers that a peer wrote.
 
 use bolero::check;
-use tunnel::datagram::{Splitter, framed};
+use tunnel::datagram::{Splitter, frame, framed};
 
 use crate::{ITERATIONS, recipe::Recipe};
 
@@ -24,5 +24,23 @@ fn datagrams() {
             }
             assert!(bytes.starts_with(&seen), "nothing is added or changed");
             assert_eq!(splitter.is_empty(), seen.len() == bytes.len());
+        });
+}
+
+#[test]
+fn frames() {
+    let seeds = [0, 63, 64, 16_383, 16_384, 1 << 30, (1 << 62) - 1];
+    let seeds = seeds.map(|flow| frame::encode(flow, b"datagram").unwrap());
+    check!()
+        .with_iterations(ITERATIONS)
+        .with_type::<Recipe>()
+        .for_each(|recipe| {
+            let bytes = recipe.bytes(&seeds);
+            let Some((flow, datagram)) = frame::decode(&bytes) else {
+                return;
+            };
+            assert!(bytes.ends_with(datagram), "nothing is added or changed");
+            let again = frame::encode(flow, datagram).unwrap();
+            assert_eq!(frame::decode(&again), Some((flow, datagram)));
         });
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{Dev, Share, WAIT, free_port};
+use tests::{Dev, Namespaces, Process, Share, WAIT, free_port, program};
 
 use crate::TRANSPORTS;
 
@@ -75,8 +75,8 @@ fn ask(visitor: &UdpSocket, question: &[u8]) {
 #[test]
 fn datagrams_of_every_size_cross_whole_over_each_transport() {
     let echo = Echo::new();
-    let dev = Dev::start(&[]);
     for transport in TRANSPORTS {
+        let dev = Dev::start(&[]);
         let share = dev.share(&["udp", &echo.port, "--transport", transport]);
         assert!(share.url().starts_with("udp://"), "{}", share.url());
         let visitor = visitor("127.0.0.1", &share);
@@ -84,7 +84,69 @@ fn datagrams_of_every_size_cross_whole_over_each_transport() {
             let question: Vec<u8> = (0..size).map(|n| (n * 7 % 251) as u8).collect();
             ask(&visitor, &question);
         }
+        let metrics = dev.metrics();
+        for direction in ["up", "down"] {
+            let [frames, streams] =
+                ["datagram", "stream"].map(|path| carried(&metrics, direction, path));
+            assert_eq!(frames > 0, transport == "quic", "{transport}: {metrics}");
+            assert!(streams > 0, "what is too long for a frame: {metrics}");
+        }
     }
+}
+
+/// Of an edge's metrics: how many datagrams went so.
+fn carried(metrics: &str, direction: &str, path: &str) -> u64 {
+    let name = format!("adit_edge_datagrams_total{{direction=\"{direction}\",path=\"{path}\"}} ");
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+    line.unwrap().parse().unwrap()
+}
+
+/// No packet may be longer than 1280 bytes: between visitor, edge, agent and server.
+#[test]
+fn on_a_narrow_path_datagrams_cross_whole_and_the_session_stays() {
+    let hosts = Namespaces::new(1);
+    hosts.narrow_loopback(0, 1280);
+    let script = |words: &[&str]| {
+        let mut command = tests::python("datagrams.py");
+        hosts.inside(0, command.args(words))
+    };
+    let echo = Process::start(&mut script(&["echo"]));
+    let (_, port) = echo.wait_for_line(0, "its port", |line| Some(line.to_owned()));
+    let dev = Dev::start_with(&[], |command| *command = hosts.inside(0, command));
+    let words = ["udp", &port, "--transport", "quic", "--json"];
+    let share = Process::start(&mut hosts.inside(0, &dev.command(&words)));
+    let (at, ready) = share.wait_for_event(0, "ready");
+    let public = Share {
+        process: share,
+        ready,
+    };
+    let address = crate::ports::address(&public);
+    let public_port = address.rsplit(':').next().unwrap();
+    let sizes = [
+        "0", "512", "1100", "1200", "1240", "1280", "1472", "9000", "60000", "512",
+    ];
+    let mut words = vec!["ask", public_port];
+    words.extend(sizes);
+    let asked = tests::run(&mut script(&words));
+    assert!(asked.status.success(), "{asked:?}");
+    let came: Vec<_> = std::str::from_utf8(&asked.stdout)
+        .unwrap()
+        .lines()
+        .collect();
+    assert_eq!(came, sizes);
+
+    let url = format!("{}/metrics", dev.provider["admin"].as_str().unwrap());
+    let metrics = tests::run(&mut hosts.inside(0, program("curl").args(["-sS", "--fail", &url])));
+    let metrics = String::from_utf8(metrics.stdout).unwrap();
+    for direction in ["up", "down"] {
+        assert!(carried(&metrics, direction, "datagram") >= 3, "{metrics}");
+        assert!(carried(&metrics, direction, "stream") >= 4, "{metrics}");
+    }
+    let later = &public.process.stdout()[at + 1..];
+    assert!(
+        !later.iter().any(|line| line.contains("\"ready\"")),
+        "{later:?}"
+    );
 }
 
 #[test]
@@ -151,7 +213,7 @@ fn an_agent_whose_token_is_for_a_udp_port_serves_it_and_no_tcp() {
     let token = issued["token"].as_str().unwrap();
     let server = dev.provider["server"].as_str().unwrap();
     let mut command = dev.command(&["udp", &echo.port, "--server", server, "--json"]);
-    let process = tests::Process::start(command.env("ADIT_TOKEN", token));
+    let process = Process::start(command.env("ADIT_TOKEN", token));
     let (_, ready) = process.wait_for_event(0, "ready");
     let share = Share { process, ready };
     ask(&visitor("127.0.0.1", &share), b"by token");

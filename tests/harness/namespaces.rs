@@ -53,6 +53,33 @@ impl Namespaces {
         words
     }
 
+    /// A command that is to run on that host, with its environment.
+    pub fn inside(&self, at: usize, command: &Command) -> Command {
+        let mut words = self.command(at, "env").into_iter();
+        let mut inside = program(&words.next().unwrap_or_default());
+        inside.args(words);
+        // Under sudo the environment would be left behind.
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                let mut pair = name.to_owned();
+                pair.push("=");
+                pair.push(value);
+                inside.arg(pair);
+            }
+        }
+        inside.arg(command.get_program()).args(command.get_args());
+        if let Some(directory) = command.get_current_dir() {
+            inside.current_dir(directory);
+        }
+        inside
+    }
+
+    /// The longest packet that the host sends to itself.
+    pub fn narrow_loopback(&self, at: usize, mtu: u32) {
+        let host = self.host(at);
+        self.ip(&["-n", &host, "link", "set", "lo", "mtu", &mtu.to_string()]);
+    }
+
     /// From the other hosts in both directions, not from this machine.
     pub fn cut_off(&self, at: usize) {
         self.for_each_way(at, "add");

@@ -21,6 +21,14 @@ model::named_bounds! {
         Answers = "answers",
         /// Frames for streams that are not there.
         Strays = "strays",
+        /// Datagrams for a flow that is not there, or for none that can be read.
+        StrayDatagrams = "stray_datagrams",
+        /// Datagrams of one flow that wait for whoever carries it.
+        DatagramQueue = "datagram_queue",
+        /// The same for all flows of a session, in bytes.
+        DatagramBytes = "datagram_bytes",
+        /// Datagrams that wait for the path; the next ones take their streams.
+        DatagramsOut = "datagrams_out",
         /// The time for the last frames of a session.
         Leaving = "leaving",
     }

@@ -1,5 +1,8 @@
 //! Datagrams in a stream: each is its length as two bytes, most significant first, and then itself. A stream carries one
-//! flow, the datagrams between one visitor and the origin (docs/protocol.md, "UDP").
+//! flow, the datagrams between one visitor and the origin (docs/protocol.md, "Datagrams"). Over QUIC most of them go in frames
+//! of their own instead ([`frame`]).
+
+pub mod frame;
 
 use std::{
     future::poll_fn,
@@ -10,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+pub use crate::quic::{FrameReceiver, FrameSender, Frames};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::{Instant, sleep_until},

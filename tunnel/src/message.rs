@@ -97,6 +97,9 @@ pub struct Hello {
     /// Asks for a [`Visit`] per request.
     #[serde(default, skip_serializing_if = "wire::is_false")]
     pub visits: bool,
+    /// The agent takes datagrams in frames of their own, where the binding has them.
+    #[serde(default, skip_serializing_if = "wire::is_false")]
+    pub datagrams: bool,
 }
 
 /// An endpoint that the agent wants to serve, under an id of its choice.
@@ -147,6 +150,9 @@ pub struct Welcome {
     pub edges: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Secret>,
+    /// The edge takes datagrams in frames of their own, as the agent does.
+    #[serde(default, skip_serializing_if = "wire::is_false")]
+    pub datagrams: bool,
     /// Another line of welcome follows with more of `bound`.
     #[serde(default, skip_serializing_if = "wire::is_false")]
     pub more: bool,

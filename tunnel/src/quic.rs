@@ -1,15 +1,22 @@
 //! The binding over QUIC version 1 (RFC 9000): a stream of the session is a bidirectional stream of the connection.
 
 mod config;
+mod datagrams;
 mod stream;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use quinn::{ConnectionError, VarInt, crypto::rustls::HandshakeData};
+use tokio::task::AbortHandle;
 
 pub use self::{
     config::{client_config, server_config},
+    datagrams::{FrameReceiver, FrameSender, Frames},
     stream::QuicStream,
 };
 use crate::{
@@ -23,7 +30,11 @@ use crate::{
 pub const ALPN: &[u8] = b"adit/1";
 
 #[derive(Debug)]
-pub struct QuicTransport(quinn::Connection);
+pub struct QuicTransport {
+    connection: quinn::Connection,
+    flows: Arc<datagrams::Flows>,
+    reader: AbortHandle,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -58,35 +69,50 @@ pub fn protocol(connection: &quinn::Connection) -> Option<Vec<u8>> {
 
 impl QuicTransport {
     /// Over a connection whose handshake is done and agreed on [`ALPN`].
-    pub const fn new(connection: quinn::Connection) -> Self {
-        Self(connection)
+    pub fn new(connection: quinn::Connection) -> Self {
+        let flows = datagrams::Flows::new();
+        let reading = tokio::spawn(datagrams::read(connection.clone(), flows.clone()));
+        Self {
+            connection,
+            flows,
+            reader: reading.abort_handle(),
+        }
+    }
+}
+
+impl Drop for QuicTransport {
+    fn drop(&mut self) {
+        // It would keep the connection open.
+        self.reader.abort();
     }
 }
 
 #[async_trait]
 impl Transport for QuicTransport {
     async fn open(&self) -> Result<Stream, TransportError> {
-        let (send, recv) = self.0.open_bi().await.map_err(ended)?;
+        let (send, recv) = self.connection.open_bi().await.map_err(ended)?;
         Ok(QuicStream::new(send, recv).into())
     }
 
     async fn accept(&self) -> Result<Stream, TransportError> {
-        let (send, recv) = self.0.accept_bi().await.map_err(ended)?;
+        let (send, recv) = self.connection.accept_bi().await.map_err(ended)?;
         Ok(QuicStream::new(send, recv).into())
     }
 
     fn admit(&self, streams: u32) {
-        self.0.set_max_concurrent_bi_streams(streams.into());
-        self.0.set_receive_window(config::SESSION_WINDOW.into());
+        self.connection
+            .set_max_concurrent_bi_streams(streams.into());
+        self.connection
+            .set_receive_window(config::SESSION_WINDOW.into());
     }
 
     fn close(&self, code: Code, reason: &str) {
         let reason = cut(reason, limits::CLOSE_REASON);
-        self.0.close(number(code), reason.as_bytes());
+        self.connection.close(number(code), reason.as_bytes());
     }
 
     async fn closed(&self) -> TransportError {
-        let cause = ended(self.0.closed().await);
+        let cause = ended(self.connection.closed().await);
         if cause == TransportError::TimedOut {
             bounds::hit(Bound::Idle);
         }
@@ -94,15 +120,25 @@ impl Transport for QuicTransport {
     }
 
     fn rtt(&self) -> Option<Duration> {
-        Some(self.0.rtt())
+        Some(self.connection.rtt())
     }
 
     fn exporter(&self) -> Option<Exporter> {
         let mut exporter = Exporter::default();
         let exported = self
-            .0
+            .connection
             .export_keying_material(&mut exporter, EXPORTER_LABEL, b"");
         exported.ok().map(|()| exporter)
+    }
+
+    fn agree_on_datagrams(&self) {
+        self.flows.agreed.store(true, Relaxed);
+    }
+
+    fn frames(&self, stream: &Stream) -> Option<Frames> {
+        let flow = stream.quic_index()?;
+        let agreed = self.flows.agreed.load(Relaxed);
+        agreed.then(|| self.flows.begin(flow, &self.connection))
     }
 
     fn kind(&self) -> TransportKind {
@@ -111,11 +147,11 @@ impl Transport for QuicTransport {
 
     /// Changes when the agent moves to another network.
     fn peer(&self) -> SocketAddr {
-        self.0.remote_address()
+        self.connection.remote_address()
     }
 
     fn stats(&self) -> TransportStats {
-        let stats = self.0.stats();
+        let stats = self.connection.stats();
         TransportStats {
             bytes_in: stats.udp_rx.bytes,
             bytes_out: stats.udp_tx.bytes,

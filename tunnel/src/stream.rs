@@ -63,6 +63,14 @@ impl Stream {
         }
     }
 
+    /// The number of a stream over QUIC, divided by four: without what tells who opened it, and in which directions.
+    pub(crate) fn quic_index(&self) -> Option<u64> {
+        match &self.0 {
+            Inner::Quic(stream) => Some(stream.index()),
+            Inner::Mux(_) | Inner::Single(_) => None,
+        }
+    }
+
     /// Aborts both directions: the peer sees [`crate::StreamReset`] with `code`.
     pub fn reset(&mut self, code: Code) {
         match &mut self.0 {

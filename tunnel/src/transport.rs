@@ -4,7 +4,7 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Code, Stream, mux::MuxError};
+use crate::{Code, Stream, datagram::Frames, mux::MuxError};
 
 /// One connection between an agent and an edge. The agent opens the control stream, the edge all others.
 #[async_trait]
@@ -31,6 +31,15 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// What both ends of this connection know and nobody else does (`tls-exporter`, RFC 9266); none where TLS is not ours.
     fn exporter(&self) -> Option<Exporter>;
+
+    /// Both sides have said that they take datagrams in frames of their own, if the binding has them.
+    fn agree_on_datagrams(&self) {}
+
+    /// The frames of the flow whose stream this is; none where they were not agreed on, and all goes on the stream. To be
+    /// called once, and before the peer can send any.
+    fn frames(&self, _stream: &Stream) -> Option<Frames> {
+        None
+    }
 
     fn kind(&self) -> TransportKind;
 

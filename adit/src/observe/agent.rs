@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ::agent::{Phase, Status, bounds_hit};
+use ::agent::{Phase, Status, bounds_hit, datagrams_carried};
 use prometheus_client::{
     collector::Collector,
     encoding::DescriptorEncoder,
@@ -116,6 +116,12 @@ impl Collector for Tunnels {
             "The longest round trip to an edge",
             Some(&Unit::Seconds),
             sum.longest_rtt,
+        )?;
+        figures.by_two(
+            "datagrams",
+            "Datagrams of udp endpoints, by path: in a frame of their own, or in the stream of their flow",
+            ["direction", "path"],
+            datagrams_carried(),
         )?;
         figures.bounds_hit(bounds_hit())
     }

@@ -57,6 +57,26 @@ impl<'a> Figures<'a> {
         Ok(())
     }
 
+    /// One counter for each pair of labels.
+    pub(super) fn by_two(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: [&'static str; 2],
+        counts: impl Iterator<Item = ([&'static str; 2], u64)>,
+    ) -> fmt::Result {
+        let name = format!("{}_{name}", self.prefix);
+        let mut family = self
+            .encoder
+            .encode_descriptor(&name, help, None, MetricType::Counter)?;
+        for (values, count) in counts {
+            family
+                .encode_family(&[(labels[0], values[0]), (labels[1], values[1])])?
+                .encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        Ok(())
+    }
+
     fn write(
         &mut self,
         name: &str,

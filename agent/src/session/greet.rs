@@ -101,6 +101,9 @@ async fn talk(
         welcome.bound.extend(next.bound);
         welcome.more = next.more;
     }
+    if welcome.datagrams {
+        transport.agree_on_datagrams();
+    }
     Ok((reader, writer, welcome))
 }
 

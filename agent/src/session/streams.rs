@@ -16,13 +16,13 @@ use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use tunnel::{Code, Limits, Side as End, StreamHead, Transport, limits};
+use tunnel::{Code, Limits, Side as End, StreamHead, Transport, datagram::Frames, limits};
 
 use crate::{
     bounds::{self, Bound},
     copy::{Side, Visitor},
     shared::Shared,
-    status::Counted,
+    status::{Counted, Counters},
 };
 
 /// The head comes together with the first bytes; a stream without one is of no use to anyone.
@@ -43,6 +43,7 @@ pub struct Incoming {
 #[derive(Debug)]
 pub struct Stream {
     inner: tunnel::Stream,
+    frames: Option<Frames>,
     slot: Slot,
 }
 
@@ -87,16 +88,19 @@ impl Accepting {
             };
             let stream = Stream {
                 inner: stream,
+                frames: None,
                 slot,
             };
+            let transport = Arc::clone(&self.transport);
             self.shared.tasks.spawn(async move {
-                let _ = cancel.run_until_cancelled(offer(stream, &shared)).await;
+                let offering = offer(stream, &*transport, &shared);
+                let _ = cancel.run_until_cancelled(offering).await;
             });
         }
     }
 }
 
-async fn offer(mut stream: Stream, shared: &Shared) {
+async fn offer(mut stream: Stream, transport: &dyn Transport, shared: &Shared) {
     let head = tokio::time::timeout(HEAD_TIMEOUT, StreamHead::read(&mut stream.inner)).await;
     let head = match head {
         Ok(Ok(head)) => head,
@@ -106,6 +110,10 @@ async fn offer(mut stream: Stream, shared: &Shared) {
             return tracing::debug!("a stream whose head did not come");
         }
     };
+    if head.datagrams {
+        // Before the status byte, after which the edge may send some.
+        stream.frames = transport.frames(&stream.inner);
+    }
     match tokio::time::timeout(ACCEPT_TIMEOUT, shared.incoming.reserve()).await {
         Ok(Ok(place)) => place.send(Incoming { head, stream }),
         Ok(Err(_)) | Err(_) => {
@@ -126,7 +134,8 @@ impl Incoming {
         self.head.bind
     }
 
-    /// Tells the edge that what follows comes from the origin.
+    /// Tells the edge that what follows comes from the origin. Where the head says that the stream carries datagrams, some of
+    /// them come in [`Stream::frames`].
     pub async fn accept(mut self) -> io::Result<Stream> {
         self.status(Code::Ok).await?;
         Ok(self.stream)
@@ -159,6 +168,16 @@ impl Incoming {
 }
 
 impl Stream {
+    /// Of a flow of datagrams, those that go in frames of their own; none where all go on the stream, and when they were
+    /// taken before.
+    pub fn frames(&mut self) -> Option<Frames> {
+        self.frames.take()
+    }
+
+    pub(crate) fn counters(&self) -> Arc<Counters> {
+        self.slot.counted.counters()
+    }
+
     /// Aborts both directions; the edge and the visitor see a reset.
     pub fn reset(&mut self) {
         self.abort();

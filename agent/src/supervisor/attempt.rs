@@ -154,6 +154,7 @@ impl Attempt {
                 resume: self.resume.clone(),
                 proof: None,
                 visits: self.shared.settings.visits,
+                datagrams: true,
             },
         }
     }

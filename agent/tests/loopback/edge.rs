@@ -304,6 +304,7 @@ fn welcome(binds: &[Bind], lives: Duration) -> Welcome {
         },
         edges: Vec::new(),
         resume: Some(Secret::from(format!("resume {n}"))),
+        datagrams: false,
         more: false,
     }
 }

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use model::{AccountId, ClaimId, EndpointName, Kind};
 use tokio_util::sync::CancellationToken;
-use tunnel::{StreamHead, TransportKind, message::Visit};
+use tunnel::{StreamHead, TransportKind, datagram::Frames, message::Visit};
 
-use super::{admit::Allowed, handle::SessionHandle, origin_stream::OriginStream};
+use super::{
+    admit::Allowed,
+    handle::SessionHandle,
+    origin_stream::{Opened, OriginStream},
+};
 use crate::{
     http::{Endpoint, OriginError, OriginIo, Terms, pool::Pool},
     usage::Count,
@@ -76,9 +80,23 @@ impl Bound {
     /// A stream to the origin. `head.bind` is filled in here.
     pub(crate) async fn open(&self, mut head: StreamHead) -> Result<OriginStream, OriginError> {
         head.bind = self.id;
-        let opened = self.session.open(&head).await?;
-        let (cut, usage) = (self.cut.clone(), self.usage.flow());
-        Ok(OriginStream::new(opened, cut, usage))
+        Ok(self.stream(self.session.open(&head).await?))
+    }
+
+    /// The same for datagrams, which may have frames of their own.
+    pub(crate) async fn open_flow(
+        &self,
+        mut head: StreamHead,
+    ) -> Result<(OriginStream, Option<Frames>), OriginError> {
+        head.bind = self.id;
+        head.datagrams = true;
+        let mut opened = self.session.open(&head).await?;
+        let frames = opened.frames.take();
+        Ok((self.stream(opened), frames))
+    }
+
+    fn stream(&self, opened: Opened) -> OriginStream {
+        OriginStream::new(opened, self.cut.clone(), self.usage.flow())
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::{
 };
 use tunnel::{
     Code, Secret, Stream, StreamHead, Transport, TransportError,
+    datagram::Frames,
     limits::{FLOWS, STATUS_WITHIN, STREAMS},
     message::{EdgeMessage, Visit},
 };
@@ -30,6 +31,8 @@ pub(crate) struct SessionHandle {
     resume: Secret,
     outbox: mpsc::Sender<Box<EdgeMessage>>,
     visits: Option<mpsc::Sender<Box<Visit>>>,
+    /// Datagrams may go in frames of their own.
+    pub(crate) datagrams: bool,
     end: watch::Sender<Option<End>>,
     streams: Arc<Semaphore>,
     /// Apart from the streams: datagrams come from whoever likes, and say no goodbye.
@@ -61,6 +64,7 @@ pub(crate) struct NewSession {
     pub(crate) claims: Claims,
     pub(crate) resume: Secret,
     pub(crate) wants_visits: bool,
+    pub(crate) datagrams: bool,
 }
 
 impl SessionHandle {
@@ -82,6 +86,7 @@ impl SessionHandle {
             resume: new.resume,
             outbox,
             visits: new.wants_visits.then_some(visit),
+            datagrams: new.datagrams,
             end: watch::Sender::default(),
             streams: Arc::new(Semaphore::new(stream_limit as usize)),
             flows: Arc::new(Semaphore::new(FLOWS as usize)),
@@ -107,26 +112,32 @@ impl SessionHandle {
         let slot = Slot::new(slot, self.metrics.clone());
         let since = Instant::now();
         let opening = timeout(STATUS_WITHIN, self.open_stream(head)).await;
-        let stream = opening.unwrap_or_else(|_| {
+        let (stream, frames) = opening.unwrap_or_else(|_| {
             self.metrics.hit(Hit::StatusTime);
             Err(OriginError::Timeout)
         })?;
         self.metrics.streams_opened.inc();
         Ok(Opened {
             stream,
+            frames,
             slot,
             since,
         })
     }
 
-    async fn open_stream(&self, head: &StreamHead) -> Result<Stream, OriginError> {
+    async fn open_stream(
+        &self,
+        head: &StreamHead,
+    ) -> Result<(Stream, Option<Frames>), OriginError> {
         let mut stream = self.transport.open().await.map_err(|error| match error {
             TransportError::Busy(_) => OriginError::Limit,
             _ => OriginError::Gone,
         })?;
+        // Before the agent can know of the flow, and answer.
+        let frames = head.datagrams.then(|| self.transport.frames(&stream));
         let sent = stream.send_head(&head.encode()).await;
         sent.map_err(|error| OriginError::of(&error))?;
-        Ok(stream)
+        Ok((stream, frames.flatten()))
     }
 
     /// Tells the agent about a request, if it wants to know and keeps up.

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tunnel::{
-    Code, ControlReader, ControlWriter, Limits, Secret, Stream, Transport,
+    Code, ControlReader, ControlWriter, Limits, Secret, Stream, Transport, TransportKind,
     control::ControlError,
     limits::{BINDS, HELLO_WITHIN, KEEPALIVE, PEER_STREAMS_BEFORE_WELCOME, WELCOME_WITHIN},
     message::{AgentMessage, EdgeMessage, Hello, VERSION, Welcome},
@@ -107,6 +107,9 @@ async fn hold(
     } = admitted;
     // The agent opens no second stream, but it may now use a session's memory.
     transport.admit(PEER_STREAMS_BEFORE_WELCOME);
+    if session.datagrams {
+        transport.agree_on_datagrams();
+    }
     let claims = session.claims();
     tracing::info!(
         session = %session.id, agent = %claims.subject, account = %claims.account, program = %greeted.hello.agent,
@@ -182,6 +185,7 @@ impl Desk {
             },
             edges: self.other_edges(),
             resume: Some(session.resume().clone()),
+            datagrams: session.datagrams,
             more: false,
         };
         welcome
@@ -289,6 +293,7 @@ async fn admit(
         claims: claims.clone(),
         resume: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()).into(),
         wants_visits: hello.visits,
+        datagrams: hello.datagrams && transport.kind() == TransportKind::Quic,
     };
     let (session, outgoing) = SessionHandle::new(new, desk.metrics.clone());
     let opened = desk.decide(fresh, |here| {

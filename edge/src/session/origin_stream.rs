@@ -1,6 +1,7 @@
 //! A stream to an origin without the protocol's status byte: who reads sees the origin's bytes, or why there are none.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -13,7 +14,9 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tunnel::{Code, Side, Stream, StreamReset, TransportError, limits::STATUS_WITHIN};
+use tunnel::{
+    Code, Side, Stream, StreamReset, TransportError, datagram::Frames, limits::STATUS_WITHIN,
+};
 
 use crate::{
     http::OriginError,
@@ -25,6 +28,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) stream: Stream,
+    /// For a flow of datagrams, where the agent takes frames.
+    pub(super) frames: Option<Frames>,
     pub(super) slot: Slot,
     pub(super) since: Instant,
 }
@@ -83,6 +88,11 @@ impl OriginStream {
             since: opened.since,
             usage,
         }
+    }
+
+    /// Waits for the agent's word, in spite of what it may have sent behind it.
+    pub(crate) async fn answered(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_answered(cx, |_, _| Poll::Ready(Ok(())))).await
     }
 
     /// Reads from `visitor` straight to where the tunnel's bytes leave; 0 at his end.

@@ -191,6 +191,7 @@ impl Singles {
             claims: claims.clone(),
             resume: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()).into(),
             wants_visits: false,
+            datagrams: false,
         };
         let (session, outgoing) = SessionHandle::new(new, desk.metrics.clone());
         let binds = asked.bind.as_ref().map(std::slice::from_ref);

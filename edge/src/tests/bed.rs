@@ -338,6 +338,7 @@ pub(crate) fn hello(token: Secret) -> Hello {
         resume: None,
         proof: None,
         visits: false,
+        datagrams: false,
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod bed;
 pub(crate) mod ca;
+mod datagrams;
 mod leaving;
 mod names;
 mod ports;

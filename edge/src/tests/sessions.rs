@@ -311,6 +311,7 @@ async fn visits_are_told_to_those_who_asked() {
         .await;
     let asking = tunnel::message::Hello {
         visits: true,
+        datagrams: false,
         ..bed.hello(&[&host]).await
     };
     let mut agent = Agent::join(&bed, BOTH[0], asking).await.unwrap();

@@ -16,7 +16,16 @@ const ERROR: &[&str] = &["code", "msg", "retry", "after", "id"];
 impl Vocabulary for AgentMessage {
     fn members(kind: &str) -> Option<&'static [&'static str]> {
         Some(match kind {
-            "hello" => &["v", "token", "agent", "bind", "resume", "proof", "visits"],
+            "hello" => &[
+                "v",
+                "token",
+                "agent",
+                "bind",
+                "resume",
+                "proof",
+                "visits",
+                "datagrams",
+            ],
             "bind" => &["id", "host", "port", "kind", "proto", "host_header"],
             "unbind" => &["id"],
             "token" => &["token"],
@@ -42,6 +51,7 @@ impl Vocabulary for EdgeMessage {
                 "limits",
                 "edges",
                 "resume",
+                "datagrams",
                 "more",
             ],
             "challenge" => &["nonce"],

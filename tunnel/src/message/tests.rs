@@ -24,6 +24,7 @@ fn hello() -> Hello {
         resume: Some(Secret::from("again".to_owned())),
         proof: Some(Secret::from("pr00f".to_owned())),
         visits: true,
+        datagrams: true,
     }
 }
 
@@ -59,6 +60,7 @@ fn welcome(bounds: u32) -> Welcome {
         limits: Limits::default(),
         edges: vec!["https://fra1.edge.example".into()],
         resume: Some(Secret::from("again".to_owned())),
+        datagrams: true,
         more: true,
     }
 }
@@ -156,6 +158,7 @@ fn the_smallest_hello_and_welcome() {
         resume: None,
         proof: None,
         visits: false,
+        datagrams: false,
         ..hello()
     };
     assert_eq!(read, AgentMessage::Hello(expected));
@@ -337,6 +340,7 @@ proptest! {
         binds in option::of(proptest::collection::vec(any_bind(), 0..5)),
         resume: Option<String>,
         visits: bool,
+        datagrams: bool,
         v: Vec<u32>,
     ) {
         let message = AgentMessage::Hello(Hello {
@@ -347,6 +351,7 @@ proptest! {
             resume: resume.map(Secret::from),
             proof: None,
             visits,
+            datagrams,
         });
         let line = serde_json::to_vec(&message).unwrap();
         prop_assert!(!line.contains(&b'\n'));

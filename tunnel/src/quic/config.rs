@@ -9,7 +9,10 @@ use quinn::{
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 
-use super::ALPN;
+use super::{
+    ALPN,
+    datagrams::{RECEIVE_BUFFER, SEND_BUFFER},
+};
 use crate::{congestion, limits};
 
 /// Bytes of one stream that may wait for their reader: 335 Mbit/s over a path of 100 ms. quinn cannot let windows grow by
@@ -80,7 +83,8 @@ fn transport(
         .congestion_controller_factory(congestion::of_quic(congestion))
         .keep_alive_interval(Some(limits::KEEPALIVE))
         .max_idle_timeout(Some(idle(limits::IDLE)))
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(Some(RECEIVE_BUFFER))
+        .datagram_send_buffer_size(SEND_BUFFER)
         .enable_segmentation_offload(true);
     Arc::new(config)
 }

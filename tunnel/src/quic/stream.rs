@@ -51,6 +51,10 @@ impl QuicStream {
         }
     }
 
+    pub(crate) fn index(&self) -> u64 {
+        self.send.id().index()
+    }
+
     /// See [`crate::Stream::poll_fill`].
     pub(crate) fn poll_fill<R: AsyncRead + Unpin>(
         &mut self,

@@ -74,6 +74,7 @@ fn session(id: &str, subject: &str) -> Arc<SessionHandle> {
         claims,
         resume: format!("secret of {id}").into(),
         wants_visits: false,
+        datagrams: false,
     };
     SessionHandle::new(new, Metrics::default()).0
 }
