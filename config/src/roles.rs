@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use model::{Congestion, EdgeId, Hostname, Region};
+use model::{Congestion, EdgeId, Hostname, Network, Region};
 
 use self::checks::{Found, Needs};
 use crate::{
@@ -83,6 +83,8 @@ pub struct EdgeSettings {
     pub http: Vec<SocketAddr>,
     pub http_mode: HttpMode,
     pub tcp_hosts: Vec<IpAddr>,
+    /// Load balancers, whose word on their visitors is taken.
+    pub proxy_protocol_from: Vec<Network>,
     /// Where agents come.
     pub url: BaseUrl,
     /// The port in visitors' URLs.
@@ -346,6 +348,7 @@ fn edge(found: &mut Found<'_>, role: Role, zone: Option<&Hostname>) -> Option<Ed
         .clone()
         .or_else(|| Some(BaseUrl::https(first.as_ref()?, https_port)));
     found.edge_url(url.as_ref());
+    found.balancers(section.proxy_protocol_from.as_deref());
     found.needs(
         Needs {
             key: "certificates",
@@ -365,6 +368,7 @@ fn edge(found: &mut Found<'_>, role: Role, zone: Option<&Hostname>) -> Option<Ed
         http: or_else(&section.http, || defaults::everywhere(defaults::HTTP)),
         http_mode: section.http_mode.unwrap_or(HttpMode::Redirect),
         tcp_hosts: or_else(&section.tcp_hosts, defaults::hosts_everywhere),
+        proxy_protocol_from: or_else(&section.proxy_protocol_from, Vec::new),
         url: url?,
         https_port,
         https,

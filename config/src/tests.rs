@@ -254,3 +254,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn load_balancers_are_named_and_are_not_everybody() {
+    let with = |value: &str| format!("zone = \"t.example\"\n[edge]\nproxy_protocol_from = {value}");
+    let serve = Serve::of(&clean(&with("[\"10.0.0.0/8\", \"2001:db8::1\"]"))).unwrap();
+    let named: Vec<_> = serve.edge.proxy_protocol_from.iter().collect();
+    assert_eq!(
+        format!("{}, {}", named[0], named[1]),
+        "10.0.0.0/8, 2001:db8::1/128"
+    );
+    let problems = Role::Serve.problems(&clean(&with("\"::/0\"")));
+    assert_eq!(
+        shown(&problems),
+        ["3:23 edge.proxy_protocol_from: everybody could say that he is somebody else"]
+    );
+    let (_, problems) = File::read(&with("\"10.0.0.1/8\""));
+    assert_eq!(
+        shown(&problems),
+        [
+            "3:23 edge.proxy_protocol_from: the address has bits behind its prefix: 10.0.0.0/8 is the network"
+        ]
+    );
+}

@@ -7,6 +7,9 @@ use std::time::Duration;
 pub(crate) const CLIENT_HELLO: usize = 16 * 1024;
 /// From a connection's acceptance to the end of the TLS or QUIC handshake: four round trips over a bad satellite link.
 pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// From the acceptance of a load balancer's connection to the end of its PROXY header, which comes at once: one lost packet may
+/// be sent again, as the protocol asks for.
+pub(crate) const PROXY_HEADER_WITHIN: Duration = Duration::from_secs(5);
 /// From the handshake, or the last answer, to the end of a request's head, on the edge's own names.
 pub(crate) const HEADER_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of such a head: a tunnel's request is a few lines.

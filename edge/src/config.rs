@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use model::{Congestion, EdgeId, Hostname, Region};
+use model::{Congestion, EdgeId, Hostname, Network, Region};
 
 use crate::SnapshotConfig;
 
@@ -29,6 +29,8 @@ pub struct Config {
     /// Ports that `tcp` endpoints may have here, and the addresses they are bound on.
     pub tcp_ports: RangeInclusive<u16>,
     pub tcp_hosts: Vec<IpAddr>,
+    /// Load balancers: their connections begin with a header of the PROXY protocol.
+    pub proxy_protocol_from: Vec<Network>,
     pub public: PublicAddress,
     /// Who must have issued a token, and for whom.
     pub issuer: String,

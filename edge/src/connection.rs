@@ -41,7 +41,10 @@ pub(crate) struct Carried {
 #[derive(Debug)]
 pub(crate) struct Visitor {
     pub(crate) peer: SocketAddr,
+    /// What he connected to.
     pub(crate) local: SocketAddr,
+    /// The edge's own port; a load balancer may have another one.
+    pub(crate) port: u16,
     pub(crate) kind: Kind,
     /// What he asked for by name.
     pub(crate) host: Option<Hostname>,
@@ -145,7 +148,7 @@ impl Visitor {
             kind: self.kind,
             visitor: self.peer.ip().to_canonical(),
             host: self.host.clone(),
-            port: self.host.is_none().then(|| self.local.port()),
+            port: self.host.is_none().then_some(self.port),
             claim: bound.map(|bound| bound.claim.clone()),
             account: bound.map(|bound| bound.account.clone()),
             session: bound.map(|bound| bound.session.id.clone()),

@@ -33,7 +33,7 @@ use crate::{
     flows::Flows,
     http,
     listen::{
-        Door, Front, OpenPorts, Stages, Strangers, ports,
+        Balancers, Door, Front, OpenPorts, Stages, Strangers, ports,
         quic::{self, OwnCertificates, QuicError},
         sockets,
     },
@@ -447,6 +447,7 @@ fn front(
         http: Arc::new(http),
         plain_http: config.plain_http,
         congestion: config.congestion,
+        balancers: Balancers::new(config.proxy_protocol_from.clone()),
         visitors: Arc::new(Semaphore::new(limits.visitors)),
         flows: Flows::new(limits.flows, metrics.clone()),
         strangers: Arc::new(strangers),

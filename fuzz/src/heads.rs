@@ -1,9 +1,14 @@
-//! The stream head (`tunnel`): PROXY protocol v2.
+//! The stream head, and what load balancers say (`tunnel`): the PROXY protocol.
 
 use std::net::SocketAddr;
 
 use bolero::check;
-use tunnel::{StreamHead, limits};
+use model::ProxyProtocol;
+use tunnel::{
+    StreamHead,
+    head::{Announced, AnnouncedStep},
+    limits,
+};
 
 use crate::{ITERATIONS, recipe::Recipe};
 
@@ -95,6 +100,39 @@ fn reading_takes_the_head_and_not_a_byte_more() {
                     assert_eq!((read.unwrap(), rest), (head, &bytes[length..]));
                 }
                 _ => assert!(read.is_err()),
+            }
+        });
+}
+
+/// A header that is cut anywhere is the start of one, and what follows it is the visitor's.
+#[test]
+fn announced() {
+    let head = StreamHead::decode(&seeds()[1]).unwrap().unwrap().0;
+    let mut seeds = seeds();
+    seeds.extend([ProxyProtocol::V1, ProxyProtocol::V2].map(|version| head.for_origin(version)));
+    seeds.push(b"PROXY TCP4 192.0.2.1 203.0.113.1 4000 443\r\n".to_vec());
+    seeds.push(b"PROXY UNKNOWN\r\n".to_vec());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    check!()
+        .with_iterations(ITERATIONS)
+        .with_type::<(Recipe, Vec<u8>)>()
+        .for_each(|(recipe, behind)| {
+            let bytes = [recipe.bytes(&seeds), behind.clone()].concat();
+            let mut rest = &bytes[..];
+            let read = runtime.block_on(Announced::read(&mut rest));
+            let Ok(AnnouncedStep::Whole(announced, length)) = Announced::step(&bytes) else {
+                assert!(read.is_err());
+                return;
+            };
+            assert!((15..=limits::PROXY_HEADER).contains(&length));
+            assert_eq!((read.unwrap(), rest), (announced, &bytes[length..]));
+            for cut in 0..length {
+                match Announced::step(&bytes[..cut]) {
+                    Ok(AnnouncedStep::More(more)) => assert!(more > 0 && cut + more <= length),
+                    other => panic!("{other:?}"),
+                }
             }
         });
 }

@@ -10,6 +10,7 @@ mod facts;
 mod grant;
 mod hostname;
 mod ids;
+mod network;
 mod proxy_protocol;
 mod region;
 mod revision;
@@ -27,6 +28,7 @@ pub use hostname::{HostPattern, Hostname, HostnameError, Label};
 pub use ids::{
     AccountId, AgentId, ApiKeyId, ClaimId, EdgeId, GrantId, IdError, KeyId, SessionId, TokenId,
 };
+pub use network::{Network, NetworkError};
 pub use proxy_protocol::{ProxyProtocol, ProxyProtocolError};
 pub use region::{Region, RegionError};
 pub use revision::Revision;

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod balancer;
 mod bounds;
 mod browser;
 mod clients;

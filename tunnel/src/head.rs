@@ -1,5 +1,6 @@
 //! The stream head: who is visiting, as a PROXY protocol header of version 2 (haproxy's proxy-protocol.txt, section 2.2).
 
+mod announced;
 mod decode;
 mod encode;
 mod origin;
@@ -10,6 +11,8 @@ use std::{
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+pub use announced::{Announced, Step as AnnouncedStep};
 
 use crate::limits;
 
@@ -61,7 +64,9 @@ pub enum HeadError {
     Signature,
     #[error("a stream head has at most {max} bytes, this one has {0}", max = limits::STREAM_HEAD)]
     TooLong(usize),
-    #[error("the stream head is malformed: {0}")]
+    #[error("a connection of a load balancer begins with a PROXY protocol header")]
+    NoProxyHeader,
+    #[error("the header is malformed: {0}")]
     Malformed(&'static str),
 }
 

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub const CONTROL_LINE: usize = 16 * 1024;
 /// Bytes of a stream head: addresses and every known TLV at its longest need less than 800.
 pub const STREAM_HEAD: usize = 1024;
+/// Bytes of a load balancer's PROXY header: addresses, and what is said of the visitor's TLS and certificate.
+pub const PROXY_HEADER: usize = 4096;
 /// Binds of one session: each is a route that the edge holds.
 pub const BINDS: u32 = 100;
 /// Streams open at once in one session: each may hold a window of the receiver's memory.

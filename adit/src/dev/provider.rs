@@ -198,6 +198,7 @@ impl Base {
             plain_http: PlainHttp::Serve,
             tcp_ports: args.tcp_ports.clone(),
             tcp_hosts: self.tcp_hosts(),
+            proxy_protocol_from: Vec::new(),
             public: PublicAddress::default(),
             issuer: issuer.to_owned(),
             audience,

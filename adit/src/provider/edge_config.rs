@@ -23,6 +23,7 @@ pub(crate) fn edge_config(edge: &EdgeSettings, joined: &Joined, reset_key: Reset
         },
         tcp_ports: tcp_ports(joined),
         tcp_hosts: edge.tcp_hosts.clone(),
+        proxy_protocol_from: edge.proxy_protocol_from.clone(),
         public: PublicAddress {
             https_port: Some(edge.https_port),
             url: Some(edge.url.to_string()),

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use model::{Congestion, EdgeId, Hostname, Region};
+use model::{Congestion, EdgeId, Hostname, Network, Region};
 
 use crate::{
     BaseUrl, Problem,
@@ -68,6 +68,7 @@ pub struct Edge {
     pub http: Option<Vec<SocketAddr>>,
     pub http_mode: Option<HttpMode>,
     pub tcp_hosts: Option<Vec<IpAddr>>,
+    pub proxy_protocol_from: Option<Vec<Network>>,
     pub url: Option<BaseUrl>,
     pub https_port: Option<u16>,
     pub control_plane: Option<BaseUrl>,
@@ -194,6 +195,7 @@ impl Edge {
             http: table.list(r, "http"),
             http_mode: table.word(r, "http_mode", &modes),
             tcp_hosts: table.list(r, "tcp_hosts"),
+            proxy_protocol_from: table.list(r, "proxy_protocol_from"),
             url: table.text(r, "url"),
             https_port: table.number(r, "https_port", 1..65_536).and_then(port),
             control_plane: table.text(r, "control_plane"),

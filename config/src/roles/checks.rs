@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use model::{Hostname, Label};
+use model::{Hostname, Label, Network};
 
 use super::{Common, ControlPlaneSettings, EdgeSettings, Etcd, StoreSettings};
 use crate::{BaseUrl, File, Problem, StoreKind, defaults};
@@ -221,6 +221,16 @@ impl<'f> Found<'f> {
                 "edge.url",
                 "agents come over TLS and QUIC only",
                 "https://…",
+            );
+        }
+    }
+
+    pub(super) fn balancers(&mut self, networks: Option<&[Network]>) {
+        if networks.is_some_and(|all| all.iter().any(Network::is_everything)) {
+            self.wrong(
+                "edge.proxy_protocol_from",
+                "everybody could say that he is somebody else",
+                "name the load balancers, and nobody else",
             );
         }
     }

@@ -1,5 +1,6 @@
 //! Where visitors and agents come in. Each listener binds first, then accepts until it is told to stop.
 
+mod balancer;
 mod client_hello;
 mod open_ports;
 mod own;
@@ -25,6 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::client_hello::is_client_hello;
 pub(crate) use self::{
+    balancer::Balancers,
     open_ports::OpenPorts,
     strangers::{Strangers, network},
 };
@@ -52,6 +54,7 @@ pub(crate) struct Front {
     pub(crate) plain_http: PlainHttp,
     /// Of sockets that become agents'.
     pub(crate) congestion: Congestion,
+    pub(crate) balancers: Balancers,
     pub(crate) visitors: Arc<Semaphore>,
     pub(crate) flows: Arc<Flows>,
     pub(crate) strangers: Arc<Strangers>,
@@ -127,6 +130,7 @@ impl Front {
             stream,
             peer,
             local,
+            port: local.port(),
             slot,
         };
         self.stages.visitors.spawn(async move {
@@ -138,6 +142,21 @@ impl Front {
     /// Boxed one by one: a task is as large as the largest thing in it, and a carried connection needs a tenth of what HTTP
     /// needs.
     fn serve(
+        self: Arc<Self>,
+        arrival: Arrival,
+        door: Door,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        if self.comes_by_balancer(&arrival) {
+            return Box::pin(async move {
+                if let Some(arrival) = Box::pin(self.introduced(arrival)).await {
+                    self.serve_visitor(arrival, door).await;
+                }
+            });
+        }
+        self.serve_visitor(arrival, door)
+    }
+
+    fn serve_visitor(
         self: Arc<Self>,
         arrival: Arrival,
         door: Door,
@@ -163,8 +182,11 @@ impl Front {
 #[derive(Debug)]
 struct Arrival {
     stream: TcpStream,
+    /// The visitor, and what he connected to: here, or at a load balancer that told of it.
     peer: SocketAddr,
     local: SocketAddr,
+    /// The port of this machine that it came in by.
+    port: u16,
     slot: VisitorSlot,
 }
 

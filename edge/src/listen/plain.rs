@@ -27,6 +27,7 @@ pub(super) async fn serve(front: Arc<Front>, arrival: Arrival) {
                 peer,
                 local,
                 slot: _slot,
+                ..
             } = arrival;
             let visitor = VisitorConnection {
                 peer,

@@ -25,12 +25,14 @@ pub(super) async fn serve(front: Arc<Front>, arrival: Arrival) {
         stream,
         peer,
         local,
+        port,
         slot: _slot,
     } = arrival;
     let started = Instant::now();
     let visitor = Visitor {
         peer,
         local,
+        port,
         kind: Kind::Tcp,
         host: None,
     };
@@ -40,7 +42,7 @@ pub(super) async fn serve(front: Arc<Front>, arrival: Arrival) {
         first: Vec::new(),
     };
     // Boxed, as it may wait and the connection then lives long.
-    let holding = Box::pin(front.router.port(local.port())).await;
+    let holding = Box::pin(front.router.port(port)).await;
     match holding {
         Ok(holding) => front.carrier.carry(&mut carried, &holding).await,
         Err(_) => {

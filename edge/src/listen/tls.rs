@@ -161,11 +161,13 @@ impl Greeted {
             stream,
             peer,
             local,
+            port,
             slot: _slot,
         } = arrival;
         let visitor = Visitor {
             peer,
             local,
+            port,
             kind: Kind::Tls,
             host: Some(name),
         };

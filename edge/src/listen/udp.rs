@@ -70,6 +70,7 @@ async fn serve(front: Arc<Front>, socket: Arc<UdpSocket>, flow: Begun) {
     let visitor = Visitor {
         peer: flow.visitor,
         local,
+        port: local.port(),
         kind: Kind::Udp,
         host: None,
     };

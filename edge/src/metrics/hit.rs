@@ -21,6 +21,8 @@ model::named_bounds! {
         FlowsOfSession = "flows_of_session",
         FlowQueue = "flow_queue",
         FlowBytes = "flow_bytes",
+        ProxyHeader = "proxy_header",
+        ProxyHeaderTime = "proxy_header_time",
         ClientHello = "client_hello",
         HandshakeTime = "handshake_time",
         OwnHead = "own_head",

@@ -115,6 +115,7 @@ fn config(port: u16) -> Config {
         plain_http: PlainHttp::Serve,
         tcp_ports: port..=port,
         tcp_hosts: vec![here.ip()],
+        proxy_protocol_from: Vec::new(),
         public: PublicAddress::default(),
         issuer: "https://p.example".into(),
         audience: "https://p.example/edge".into(),

@@ -1,6 +1,7 @@
 //! The whole edge on loopback, with agents of a few lines over both bindings and a store in memory.
 
 pub(crate) mod agent;
+mod balancers;
 pub(crate) mod bed;
 pub(crate) mod ca;
 mod datagrams;

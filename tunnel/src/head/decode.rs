@@ -10,7 +10,7 @@ use crate::{
 
 const CLIENT_SSL: u8 = 0x01;
 /// The transport of datagrams.
-const DGRAM: u8 = 0x02;
+pub(super) const DGRAM: u8 = 0x02;
 
 /// The length of the whole head, as its first bytes tell; none when they are too few.
 pub(super) fn length(bytes: &[u8]) -> Result<Option<usize>, HeadError> {
@@ -44,7 +44,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(StreamHead, usize)>, HeadEr
     Ok(Some((head, length)))
 }
 
-fn addresses(
+pub(super) fn addresses(
     command: u8,
     family: u8,
     rest: &mut Rest<'_>,
@@ -131,7 +131,7 @@ fn text(value: &[u8]) -> Result<String, HeadError> {
     String::from_utf8(value.into()).map_err(|_| HeadError::Malformed("authority is not UTF-8"))
 }
 
-struct Rest<'a>(&'a [u8]);
+pub(super) struct Rest<'a>(pub(super) &'a [u8]);
 
 impl<'a> Rest<'a> {
     fn take(&mut self, count: usize, what: &'static str) -> Result<&'a [u8], HeadError> {
