@@ -4,6 +4,7 @@ mod admin;
 mod cli;
 mod config_command;
 mod configured;
+mod conformance;
 mod credentials;
 mod dev;
 mod doctor;
@@ -101,6 +102,7 @@ async fn run(command: Command, verbose: u8, format: LogFormat) -> Result<(), Fai
         Command::Run(args) => run::run(args).await,
         Command::Service(command) => service::run(command),
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Conformance(command) => conformance::run(command).await,
         Command::Login(args) => login::run(args).await,
         Command::Admin(args) => admin::run(args).await,
         Command::Completions { shell } => cli::completions(shell),

@@ -12,6 +12,7 @@ mod bounds;
 mod browser;
 mod clients;
 mod command_line;
+mod conformance;
 mod doctor;
 mod faults;
 mod grpc;

@@ -1,6 +1,7 @@
 //! What can be typed. The contract for scripts is docs/cli.md.
 
 mod admin;
+mod conformance;
 mod dev;
 mod duration;
 mod provider;
@@ -17,6 +18,7 @@ pub(crate) use self::{
         AccountCommand, AdminArgs, AdminCommand, AgentCommand, ApiKeyCommand, AuditCommand,
         EdgeCommand, EndpointCommand, KeyCommand, NamesArgs, RestoreArgs, RevokeArgs, TokenCommand,
     },
+    conformance::{ConformanceCommand, TestedEdgeArgs, WhichArgs},
     dev::DevArgs,
     provider::{ConfigCommand, ProcessArgs, RoleArgs, RoleName, ServeArgs},
     run::RunArgs,
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     Service(ServiceCommand),
     /// Look at everything between this machine and a visitor, and say what to do about what is wrong
     Doctor(DoctorArgs),
+    /// Test an edge or an agent, whoever wrote it, against the protocol
+    #[command(subcommand)]
+    Conformance(ConformanceCommand),
     /// Keep a provider's API key for later commands
     Login(LoginArgs),
     /// Look after accounts, endpoints, tokens, agents, edges, keys and backups

@@ -20,7 +20,7 @@ pub(crate) use self::{
     located::Located,
     options::{ShareOptions, TunnelOptions},
     origin::{Prepared, prepare, refuse_own_ports, target},
-    provider::Provider,
+    provider::{Provider, roots},
 };
 use crate::{
     cli::ProviderArgs,

@@ -168,7 +168,8 @@ impl Provider {
 /// What rustls says of a certificate that nobody known has signed. tonic hands it on as text alone.
 const UNKNOWN_CA: &str = "UnknownIssuer";
 
-fn roots(ca: Option<&str>) -> Result<RootCertStore, Failure> {
+/// What this system trusts, and `ca`, which is PEM.
+pub(crate) fn roots(ca: Option<&str>) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     for certificate in ca

@@ -1,0 +1,153 @@
+//! The kit as a visitor of the token's endpoints.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+};
+
+use super::Peer;
+use crate::case::{Finding, Outcome, failed, within};
+
+pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+/// An answer over HTTP/1.1, as far as it came.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Peer {
+    /// A visitor of the `tcp` endpoint that `welcome` says is bound.
+    pub(super) async fn visit(&self, welcome: &Value) -> Outcome<TcpStream> {
+        let address = self.port(bound(welcome, "tcp")?)?;
+        let visitor = within("TCP connection", TcpStream::connect(address)).await??;
+        visitor.set_nodelay(true)?;
+        Ok(visitor)
+    }
+
+    /// A visitor of the `udp` endpoint.
+    pub(super) async fn visit_udp(&self, welcome: &Value) -> Outcome<UdpSocket> {
+        let address = self.port(bound(welcome, "udp")?)?;
+        let unspecified: SocketAddr = match address {
+            SocketAddr::V4(_) => ([0; 4], 0).into(),
+            SocketAddr::V6(_) => ([0_u16; 8], 0).into(),
+        };
+        let socket = UdpSocket::bind(unspecified).await?;
+        socket.connect(address).await?;
+        Ok(socket)
+    }
+
+    /// A visitor of the `http` endpoint who has said nothing yet, and the name that it is visited by.
+    pub(super) async fn visit_http(&self, welcome: &Value) -> Outcome<(Box<dyn Socket>, String)> {
+        let bound = bound(welcome, "http")?;
+        let host = name_of(bound);
+        let Some(url) = bound["url"]
+            .as_str()
+            .and_then(|url| url.parse::<http::Uri>().ok())
+        else {
+            return Ok((Box::new(self.tls_as(&host, &[b"http/1.1"]).await?), host));
+        };
+        let plain = url.scheme_str() == Some("http");
+        let port = url.port_u16().unwrap_or(if plain { 80 } else { 443 });
+        let address = SocketAddr::new(self.edge.address.ip(), port);
+        let authority = url
+            .authority()
+            .map_or_else(|| host.clone(), ToString::to_string);
+        let tcp = within("TCP connection", TcpStream::connect(address)).await??;
+        if plain {
+            return Ok((Box::new(tcp), authority));
+        }
+        let tls = self.tls_over(tcp, &host, &[b"http/1.1"]).await?;
+        Ok((Box::new(tls), authority))
+    }
+
+    /// One request for `/` of the `http` endpoint, sent.
+    pub(super) async fn request(&self, welcome: &Value) -> Outcome<Box<dyn Socket>> {
+        let (mut visitor, authority) = self.visit_http(welcome).await?;
+        let request = format!("GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+        visitor.write_all(request.as_bytes()).await?;
+        visitor.flush().await?;
+        Ok(visitor)
+    }
+
+    fn port(&self, bound: &Value) -> Outcome<SocketAddr> {
+        let port = bound["port"].as_u64().and_then(|port| port.try_into().ok());
+        let port = port.ok_or_else(|| Finding::Failed(format!("no port in {bound}")))?;
+        Ok(SocketAddr::new(self.edge.address.ip(), port))
+    }
+}
+
+impl Answer {
+    /// Reads to the end of the connection.
+    pub(super) async fn read(visitor: &mut (impl AsyncRead + Unpin)) -> Outcome<Self> {
+        let mut bytes = Vec::new();
+        // However it ends: what counts is what came.
+        let _ = within("end of the answer", visitor.read_to_end(&mut bytes)).await?;
+        Self::parse(&bytes)
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Outcome<Self> {
+        let end = bytes.windows(4).position(|at| at == b"\r\n\r\n");
+        let Some(end) = end else {
+            let came = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned();
+            return failed(format!("no answer over HTTP/1.1, but {came:?}"));
+        };
+        let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        Ok(Self {
+            status: status.ok_or_else(|| Finding::Failed(format!("no status: {head}")))?,
+            head: head.to_ascii_lowercase(),
+            body: bytes[end + 4..].to_vec(),
+        })
+    }
+}
+
+/// What `welcome` says is bound of `kind`.
+pub(super) fn bound<'a>(welcome: &'a Value, kind: &str) -> Outcome<&'a Value> {
+    let all = welcome["bound"].as_array().into_iter().flatten();
+    let mut of_kind = all.filter(|bound| bound["kind"] == kind);
+    let found = of_kind.next();
+    found.ok_or_else(|| Finding::NotTested(format!("the token grants no {kind} endpoint")))
+}
+
+/// A name that the bound covers.
+pub(super) fn name_of(bound: &Value) -> String {
+    let host = bound["host"].as_str().unwrap_or_default();
+    host.replacen('*', "conformance", 1)
+}
+
+/// Everything up to the end, which is no reset.
+pub(super) async fn to_end(stream: &mut (impl AsyncRead + Unpin)) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    within("end of a direction", stream.read_to_end(&mut bytes)).await??;
+    Ok(bytes)
+}
+
+pub(super) async fn exactly(stream: &mut (impl AsyncRead + Unpin), wanted: &[u8]) -> Outcome {
+    let mut bytes = vec![0; wanted.len()];
+    within("bytes of the other side", stream.read_exact(&mut bytes)).await??;
+    if bytes != wanted {
+        return failed(format!("{bytes:02x?} came instead of {wanted:02x?}"));
+    }
+    Ok(())
+}
+
+/// Writes as much of `bytes` as is taken without a pause.
+pub(super) async fn pour(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
+    const PAUSE: Duration = Duration::from_millis(300);
+    let mut rest = bytes;
+    while let Ok(Ok(taken)) = tokio::time::timeout(PAUSE, stream.write(rest)).await {
+        rest = &rest[taken..];
+        if rest.is_empty() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Does an edge, or an agent, do what `docs/protocol.md` says? Asked from outside, case by case.
+//!
+//! Whoever wrote the peer: nothing is known of it but its address and a token. The kit plays the other side, by hand where
+//! that side has to misbehave, and the visitor or the origin. [`edge::Edge`] is the edge under test; a [`Case`] asks one
+//! question about it and names the section that answers.
+
+mod case;
+pub mod edge;
+mod frame;
+mod head;
+mod report;
+
+pub use self::{
+    case::{Binding, Case, Finding, Outcome},
+    report::{Line, Report, Result},
+};
