@@ -7,6 +7,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         [
             "adit/v1/provider.proto",
             "adit/v1/admin.proto",
+            "adit/v1/consent.proto",
             "adit/v1/usage.proto",
         ],
         ["."],

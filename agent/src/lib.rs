@@ -20,6 +20,7 @@ mod event;
 mod flow;
 mod forward;
 mod hint;
+mod oauth;
 mod origin;
 mod origins;
 mod policy;
@@ -41,6 +42,7 @@ pub use event::{Connected, Event, Why};
 pub use flow::datagrams_carried;
 pub use forward::{ForwardError, OriginOptions, forward};
 pub use hint::Server as Hint;
+pub use oauth::{AccessToken, AuthorizationServer, DeviceCode, SignInError};
 pub use origin::{
     Address, FileKind, Origin, OriginTls, Target, TargetError, TrustError,
     probe::{ProbeError, probe},

@@ -40,3 +40,8 @@ impl Config {
 pub(crate) fn audience(issuer: &str) -> String {
     format!("{}/edge", issuer.trim_end_matches('/'))
 }
+
+/// The audience of tokens for the control plane itself.
+pub(crate) fn api_audience(issuer: &str) -> String {
+    format!("{}/api", issuer.trim_end_matches('/'))
+}

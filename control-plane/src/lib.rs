@@ -10,6 +10,7 @@ mod dev_ca;
 mod error;
 mod listen;
 mod metrics;
+mod oauth;
 mod server;
 mod web;
 

@@ -33,6 +33,12 @@ model::named_bounds! {
         AuditRecords = "audit_records",
         /// Refused calls in a minute that the audit log takes.
         AuditedRefusals = "audited_refusals",
+        /// Device codes that one address asks for.
+        DeviceCodes = "device_codes",
+        /// User codes that are tried with one key.
+        UserCodes = "user_codes",
+        /// Consents of an account.
+        Consents = "consents",
         /// Backups and followers of the audit log at a time.
         LongCalls = "long_calls",
     }

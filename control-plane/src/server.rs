@@ -152,9 +152,15 @@ async fn keep_house(core: Arc<Core>, stop: CancellationToken) {
         if let Err(error) = core.prune_revocations(now).await {
             tracing::warn!(%error, "old revocations cannot be forgotten");
         }
+        if let Err(error) = core.prune_devices(now).await {
+            tracing::warn!(%error, "old device codes cannot be forgotten");
+        }
         if looks.is_multiple_of(LOOKS_PER_AUDIT) {
             if let Err(error) = core.prune_audit(now).await {
                 tracing::warn!(%error, "old audit records cannot be forgotten");
+            }
+            if let Err(error) = core.prune_consents(now).await {
+                tracing::warn!(%error, "old consents cannot be ended");
             }
             if let Err(error) = core.forget_usage(now).await {
                 tracing::warn!(%error, "old usage cannot be forgotten");

@@ -13,6 +13,7 @@
 //! account/ACCOUNT/agent/NAME            what the credential of a machine without people is for
 //! account/ACCOUNT/agent-use/NAME        when it last got a token
 //! account/ACCOUNT/name/HASH             the random name last given to a machine and target
+//! account/ACCOUNT/consent/GRANT         which program somebody has given rights to
 //! account/administrator                 that the first account was made, and which it is
 //! account/api-key/ID                    account, role and the hash of the secret
 //! account/restore                       a backup is being restored
@@ -22,13 +23,16 @@
 //! secret/signing-key/KID                sealed
 //! secret/key-rotation                   sealed; put with every change of the signing keys, so that two never change them at once
 //! secret/dev-ca                         sealed
+//! secret/consent/GRANT                  sealed; what the program may do, and its refresh tokens
+//! secret/device/TIME-HASH               sealed; a device code, in the order of the times at which they expire
+//! secret/user-code/HASH                 sealed; which device is meant
 //! ```
 
 use std::fmt::Write;
 
 use model::{
-    AccountId, AgentName, ApiKeyId, ClaimId, EdgeId, EndpointName, HostPattern, KeyId, Revocation,
-    SessionId, UnixTime,
+    AccountId, AgentName, ApiKeyId, ClaimId, EdgeId, EndpointName, GrantId, HostPattern, KeyId,
+    Revocation, SessionId, UnixTime,
 };
 
 use crate::{Key, Prefix, Root};
@@ -269,6 +273,49 @@ pub fn dev_ca() -> Key {
     key("secret/dev-ca".into())
 }
 
+pub fn consents_of(account: &AccountId) -> Prefix {
+    Prefix::of_checked(format!("account/{account}/consent/"))
+}
+
+pub fn consent_of(account: &AccountId, grant: &GrantId) -> Key {
+    key(format!("account/{account}/consent/{grant}"))
+}
+
+/// The grant of a key of [`consent_of`].
+pub fn consent_grant(key: &Key) -> Option<GrantId> {
+    key.segments().nth(3)?.parse().ok()
+}
+
+pub fn consents() -> Prefix {
+    folder("secret/consent/")
+}
+
+pub fn consent(grant: &GrantId) -> Key {
+    key(format!("secret/consent/{grant}"))
+}
+
+pub fn devices() -> Prefix {
+    folder("secret/device/")
+}
+
+pub fn device(expires: UnixTime, hash: &[u8; 32]) -> Key {
+    key(format!(
+        "secret/device/{:012}-{}",
+        expires.as_secs(),
+        hex(hash)
+    ))
+}
+
+/// When the code at a key of [`device`] expires.
+pub fn device_expires(key: &Key) -> Option<UnixTime> {
+    let (time, _) = key.segments().nth(2)?.split_once('-')?;
+    time.parse().ok().map(UnixTime::from_secs)
+}
+
+pub fn user_code(hash: &[u8; 32]) -> Key {
+    key(format!("secret/user-code/{}", hex(hash)))
+}
+
 fn key(path: String) -> Key {
     Key::of_checked(path)
 }
@@ -317,6 +364,10 @@ mod tests {
             usage_before(&account_id, 20_000),
             usage_mark(&"ams1".parse().unwrap()),
             dev_ca(),
+            consent_of(&account_id, &"grt_1".parse().unwrap()),
+            consent(&"grt_1".parse().unwrap()),
+            device(UnixTime::from_secs(1), &[255; 32]),
+            user_code(&[255; 32]),
             schema(),
             restore(),
             agent(&account_id, &"a".repeat(64).parse().unwrap()),
@@ -344,6 +395,9 @@ mod tests {
             audit(),
             usage_of(&account_id),
             signing_keys(),
+            consents_of(&account_id),
+            consents(),
+            devices(),
         ] {
             assert_eq!(folder.as_str().parse(), Ok(folder));
         }
@@ -355,6 +409,17 @@ mod tests {
         assert!(record(9) < record(10) && record(10) < record(2_000_000_000));
         assert!(record(9) < audit_before(UnixTime::from_secs(10)));
         assert!(audit_before(UnixTime::from_secs(10)) < record(10));
+    }
+
+    #[test]
+    fn device_codes_stand_in_the_order_in_which_they_expire() {
+        let at = |secs| device(UnixTime::from_secs(secs), &[0; 32]);
+        assert!(at(9) < at(10) && at(10) < at(2_000_000_000));
+        assert_eq!(device_expires(&at(10)), Some(UnixTime::from_secs(10)));
+        assert_eq!(device_expires(&user_code(&[0; 32])), None);
+        let (account, grant): (AccountId, GrantId) =
+            ("acc_1".parse().unwrap(), "grt_1".parse().unwrap());
+        assert_eq!(consent_grant(&consent_of(&account, &grant)), Some(grant));
     }
 
     #[test]

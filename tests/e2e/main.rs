@@ -27,6 +27,7 @@ mod roles;
 mod run_file;
 mod serve;
 mod service;
+mod sign_in;
 mod tls;
 mod tokens;
 mod traces;

@@ -2,8 +2,9 @@
 
 use proto::v1::{
     self, accounts_client::AccountsClient, agents_client::AgentsClient, audit_client::AuditClient,
-    backups_client::BackupsClient, edges_client::EdgesClient, endpoints_client::EndpointsClient,
-    keys_client::KeysClient, tokens_client::TokensClient, usage_client::UsageClient,
+    backups_client::BackupsClient, consents_client::ConsentsClient, edges_client::EdgesClient,
+    endpoints_client::EndpointsClient, keys_client::KeysClient, tokens_client::TokensClient,
+    usage_client::UsageClient,
 };
 use tonic::Streaming;
 
@@ -13,7 +14,7 @@ use crate::{failure::Failure, share::Provider};
 macro_rules! calls {
     ($($name:ident: $client:ident.$method:ident($request:ident) -> $answer:ty;)*) => {
         impl Provider {
-            $(pub(super) async fn $name(&self, request: v1::$request) -> Result<$answer, Failure> {
+            $(pub(crate) async fn $name(&self, request: v1::$request) -> Result<$answer, Failure> {
                 let request = self.request(request);
                 self.answer($client::new(self.channel()).$method(request).await)
             })*
@@ -34,6 +35,10 @@ calls! {
     create_agent: AgentsClient.create(CreateAgentRequest) -> v1::CreatedAgent;
     list_agents: AgentsClient.list(ListAgentsRequest) -> v1::ListAgentsResponse;
     revoke_agent: AgentsClient.revoke(RevokeAgentRequest) -> v1::RevokeAgentResponse;
+    get_device: ConsentsClient.get_device(GetDeviceRequest) -> v1::Device;
+    answer_device: ConsentsClient.answer_device(AnswerDeviceRequest) -> v1::AnswerDeviceResponse;
+    list_consents: ConsentsClient.list(ListConsentsRequest) -> v1::ListConsentsResponse;
+    end_consent: ConsentsClient.end(EndConsentRequest) -> v1::EndConsentResponse;
     list_edges: EdgesClient.list(ListEdgesRequest) -> v1::ListEdgesResponse;
     list_keys: KeysClient.list(ListKeysRequest) -> v1::ListKeysResponse;
     rotate_keys: KeysClient.rotate(RotateRequest) -> v1::ListKeysResponse;

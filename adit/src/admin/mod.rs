@@ -7,6 +7,8 @@ mod api_key;
 mod audit;
 mod backup;
 mod calls;
+mod consent;
+mod device;
 mod edge;
 mod endpoint;
 mod key;
@@ -43,6 +45,8 @@ pub(crate) async fn run(args: AdminArgs) -> Result<(), Failure> {
         AdminCommand::Endpoint(command) => endpoint::run(&provider, command).await?,
         AdminCommand::Token(command) => token::run(&provider, command).await?,
         AdminCommand::Agent(command) => agent::run(&provider, access.ca(), command).await?,
+        AdminCommand::Device(command) => device::run(&provider, command).await?,
+        AdminCommand::Consent(command) => consent::run(&provider, command).await?,
         AdminCommand::Edge(command) => edge::run(&provider, command).await?,
         AdminCommand::Key(command) => key::run(&provider, command).await?,
         AdminCommand::ApiKey(command) => api_key::run(&provider, command).await?,

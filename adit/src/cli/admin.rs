@@ -45,6 +45,12 @@ pub(crate) enum AdminCommand {
     /// Credentials for machines without people
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Programs and machines that ask for rights with a code (adit login --device, or any OAuth client)
+    #[command(subcommand)]
+    Device(DeviceCommand),
+    /// What programs were given in that way
+    #[command(subcommand)]
+    Consent(ConsentCommand),
     /// The provider's edges
     #[command(subcommand)]
     Edge(EdgeCommand),
@@ -207,6 +213,41 @@ pub(crate) enum AgentCommand {
     },
     /// Refuse an agent's credential from now on and cut its sessions
     Revoke { name: AgentName },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Show what the device with this code asks for
+    Show {
+        /// As the device shows it, BCDF-GHJK
+        code: String,
+    },
+    /// Let the device have what it asks for
+    ///
+    /// Names that it wishes for are claimed if nobody has them; where it leaves the name open, --host and --port choose, or a
+    /// random name is claimed. A device that asks to act for the account may do what one of its members may.
+    Approve {
+        /// As the device shows it, BCDF-GHJK
+        code: String,
+        #[command(flatten)]
+        names: NamesArgs,
+    },
+    /// Tell the device no
+    Deny {
+        /// As the device shows it, BCDF-GHJK
+        code: String,
+    },
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ConsentCommand {
+    /// List the programs that were given rights
+    List,
+    /// Refuse a program's tokens from now on and cut its sessions
+    End {
+        /// Its grant, grt_…
+        grant: String,
+    },
 }
 
 #[derive(Debug, clap::Subcommand)]

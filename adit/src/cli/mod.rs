@@ -16,7 +16,8 @@ use clap_complete::Shell;
 pub(crate) use self::{
     admin::{
         AccountCommand, AdminArgs, AdminCommand, AgentCommand, ApiKeyCommand, AuditCommand,
-        EdgeCommand, EndpointCommand, KeyCommand, NamesArgs, RestoreArgs, RevokeArgs, TokenCommand,
+        ConsentCommand, DeviceCommand, EdgeCommand, EndpointCommand, KeyCommand, NamesArgs,
+        RestoreArgs, RevokeArgs, TokenCommand,
     },
     conformance::{ConformanceCommand, TestedEdgeArgs, WhichArgs},
     dev::DevArgs,
@@ -94,7 +95,7 @@ pub(crate) enum Command {
     /// Test an edge or an agent, whoever wrote it, against the protocol
     #[command(subcommand)]
     Conformance(ConformanceCommand),
-    /// Keep a provider's API key for later commands
+    /// Sign in at a provider: keep an API key for later commands
     Login(LoginArgs),
     /// Look after accounts, endpoints, tokens, agents, edges, keys and backups
     Admin(AdminArgs),
@@ -116,7 +117,8 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
 }
 
-/// The API key is read from standard input, so that it never stands in a command line.
+/// The API key is read from standard input, so that it never stands in a command line. Where one is signed in elsewhere,
+/// --device does without it: the machine gets an API key of its own.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LoginArgs {
     /// The provider's control plane, as in https://adit.example.com
@@ -126,6 +128,10 @@ pub(crate) struct LoginArgs {
     /// PEM file with the CA of the provider, if it is not one that this system trusts
     #[arg(long, value_name = "FILE", env = "ADIT_CA")]
     pub(crate) ca: Option<std::path::PathBuf>,
+
+    /// Show a code and wait until it is answered where you have signed in already, with adit admin device approve
+    #[arg(long)]
+    pub(crate) device: bool,
 }
 
 pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! `authorization: Bearer adit_<id>_<secret>` (RFC 6750, section 2.1).
+//! `authorization: Bearer adit_<id>_<secret>`, or an access token of the scope `api` (RFC 6750, section 2.1).
 
 use model::AccountId;
 use tonic::Request;
@@ -43,7 +43,13 @@ impl Api {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(missing());
         }
-        let result = self.core.authenticate(key.trim()).await;
+        let key = key.trim();
+        // A token has dots, which no key has.
+        let result = if key.contains('.') {
+            self.core.authenticate_token(key, now()).await
+        } else {
+            self.core.authenticate(key).await
+        };
         if result.is_err() {
             self.core.metrics.refused_keys.inc();
         }

@@ -5,6 +5,7 @@ mod agents;
 mod audit;
 mod auth;
 mod backups;
+mod consents;
 mod edges;
 mod endpoints;
 mod keys;
@@ -66,6 +67,9 @@ pub(crate) fn routes(core: Arc<Core>) -> Result<Routes, tonic_reflection::server
     )
     .add_service(
         v1::agents_server::AgentsServer::new(api.clone()).max_decoding_message_size(limited),
+    )
+    .add_service(
+        v1::consents_server::ConsentsServer::new(api.clone()).max_decoding_message_size(limited),
     )
     .add_service(v1::audit_server::AuditServer::new(api.clone()).max_decoding_message_size(limited))
     .add_service(v1::backups_server::BackupsServer::new(api).max_decoding_message_size(limited))

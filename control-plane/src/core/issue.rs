@@ -3,8 +3,8 @@
 use std::{fmt, time::Duration};
 
 use model::{
-    AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, Revision, TokenId,
-    UnixTime,
+    AccountId, AgentId, ClaimId, EdgeFact, Endpoint, Grant, GrantId, GrantedEndpoint, Revision,
+    TokenId, UnixTime,
 };
 use token::{Claims, Expect, Token};
 
@@ -13,6 +13,14 @@ use crate::error::{ControlError, ErrorCode};
 
 /// The OAuth client of tokens that are issued over gRPC (RFC 9068 wants one named).
 const CLIENT: &str = "adit-grpc";
+
+/// Who is to hold a token.
+pub(super) struct Holder<'a> {
+    pub(super) account: &'a AccountId,
+    pub(super) subject: AgentId,
+    pub(super) client: &'a str,
+    pub(super) grant: GrantId,
+}
 
 /// What a token is wanted for.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +41,8 @@ pub struct Issued {
     pub grant: GrantId,
     pub expires: UnixTime,
     pub session_expires: UnixTime,
+    /// What it serves.
+    pub endpoints: Vec<GrantedEndpoint>,
     /// Where to connect.
     pub locations: Vec<String>,
 }
@@ -44,15 +54,74 @@ impl Core {
         wish: &IssueWish,
         now: UnixTime,
     ) -> Result<Issued, ControlError> {
-        let (own, revision) = self.endpoints_with(&caller.account, &wish.claims).await?;
-        self.issue_for(
-            caller,
-            wish,
-            GrantId::from_random(random_id()),
-            (own, revision),
-            now,
-        )
-        .await
+        let own = self.endpoints_with(&caller.account, &wish.claims).await?;
+        let holder = Holder::calling(caller, wish, GrantId::from_random(random_id()))?;
+        self.issue_for(holder, wish, own, now).await
+    }
+
+    /// For a program that a person has let serve these.
+    pub(super) async fn issue_tunnel(
+        &self,
+        holder: Holder<'_>,
+        claims: &[ClaimId],
+        now: UnixTime,
+    ) -> Result<Issued, ControlError> {
+        let own = self.endpoints_with(holder.account, claims).await?;
+        let wish = IssueWish {
+            claims: claims.to_vec(),
+            ..IssueWish::default()
+        };
+        self.issue_for(holder, &wish, own, now).await
+    }
+
+    /// For a program that a person lets act for them here: no edge takes it.
+    pub(super) async fn issue_api(
+        &self,
+        holder: Holder<'_>,
+        now: UnixTime,
+    ) -> Result<Issued, ControlError> {
+        let issued = self.moment_after_revocations(holder.account, now).await?;
+        let expires = issued.plus(self.config.token_ttl);
+        let claims = Claims {
+            issuer: self.issuer.clone(),
+            audience: self.api_audience(),
+            subject: holder.subject,
+            account: holder.account.clone(),
+            client: holder.client.to_owned(),
+            id: TokenId::from_random(random_id()),
+            grant_id: holder.grant,
+            grant: Grant::default(),
+            issued,
+            not_before: issued,
+            expires,
+            session_expires: expires,
+            revision: Revision::ZERO,
+            confirmation: None,
+        };
+        self.sign(claims, now).await
+    }
+
+    pub(super) async fn must_own_claims(
+        &self,
+        account: &AccountId,
+        claims: &[ClaimId],
+    ) -> Result<(), ControlError> {
+        let (own, _) = self.endpoints_with(account, claims).await?;
+        claims
+            .iter()
+            .try_for_each(|claim| granted(&own, claim).map(|_| ()))
+    }
+
+    /// The grant of a token that we have signed and that has not expired, whoever it is for.
+    pub(super) fn own_grant(&self, token: &str, now: UnixTime) -> Option<GrantId> {
+        let keys = self.keys.load().public();
+        [self.audience(), self.api_audience()]
+            .into_iter()
+            .find_map(|audience| {
+                let issuer = self.issuer.clone();
+                token::verify(token, &keys, &Expect { issuer, audience }, now).ok()
+            })
+            .map(|claims| claims.grant_id)
     }
 
     /// For an agent's credential: of what it is bound to, all of one grant, and of nothing else.
@@ -85,8 +154,9 @@ impl Core {
                 .map(|endpoint| endpoint.claim.clone())
                 .collect();
         }
+        let holder = Holder::calling(caller, &wish, record.grant)?;
         let issued = self
-            .issue_for(caller, &wish, record.grant, (bound, revision), now)
+            .issue_for(holder, &wish, (bound, revision), now)
             .await?;
         self.note_use(&caller.account, &record.name, now).await;
         Ok(issued)
@@ -95,16 +165,15 @@ impl Core {
     /// `own` is what may be granted, as it was at a revision.
     async fn issue_for(
         &self,
-        caller: &Caller,
+        holder: Holder<'_>,
         wish: &IssueWish,
-        grant_id: GrantId,
         (own, revision): (Vec<Endpoint>, Revision),
         now: UnixTime,
     ) -> Result<Issued, ControlError> {
         if wish.claims.is_empty() {
             return Err(ControlError::invalid("a token is for at least one claim"));
         }
-        let issued = self.moment_after_revocations(&caller.account, now).await?;
+        let issued = self.moment_after_revocations(holder.account, now).await?;
         let granted: Result<Vec<_>, _> = wish
             .claims
             .iter()
@@ -112,22 +181,14 @@ impl Core {
             .collect();
         let ttl = bounded(wish.ttl, self.config.token_ttl, "ttl")?;
         let session_ttl = bounded(wish.session_ttl, self.config.session_ttl, "session_ttl")?;
-        let subject = match &wish.agent {
-            Some(agent) => agent.clone(),
-            None => caller
-                .key
-                .as_str()
-                .parse()
-                .map_err(ControlError::internal)?,
-        };
         let claims = Claims {
             issuer: self.issuer.clone(),
             audience: self.audience(),
-            subject,
-            account: caller.account.clone(),
-            client: CLIENT.to_owned(),
+            subject: holder.subject,
+            account: holder.account.clone(),
+            client: holder.client.to_owned(),
             id: TokenId::from_random(random_id()),
-            grant_id,
+            grant_id: holder.grant,
             grant: Grant {
                 endpoints: granted?,
                 ..Grant::default()
@@ -204,6 +265,7 @@ impl Core {
             grant: claims.grant_id,
             expires: claims.expires,
             session_expires: claims.session_expires,
+            endpoints: claims.grant.endpoints,
             locations: self.locations().await?,
         })
     }
@@ -220,6 +282,26 @@ impl Core {
 
     pub(crate) async fn edges(&self) -> Result<Vec<EdgeFact>, ControlError> {
         self.look(|facts| facts.edges().cloned().collect()).await
+    }
+}
+
+impl<'a> Holder<'a> {
+    /// Whoever calls over gRPC; the subject is named after the API key unless another one is wished for.
+    fn calling(caller: &'a Caller, wish: &IssueWish, grant: GrantId) -> Result<Self, ControlError> {
+        let subject = match &wish.agent {
+            Some(agent) => agent.clone(),
+            None => caller
+                .key
+                .as_str()
+                .parse()
+                .map_err(ControlError::internal)?,
+        };
+        Ok(Self {
+            account: &caller.account,
+            subject,
+            client: CLIENT,
+            grant,
+        })
     }
 }
 

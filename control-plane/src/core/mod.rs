@@ -2,9 +2,12 @@
 
 mod accounts;
 mod agents;
+mod allowance;
 mod audit;
 mod claims;
+mod consent;
 mod delete;
+mod device;
 mod facts;
 mod issue;
 mod join;
@@ -14,6 +17,7 @@ mod names;
 mod noted;
 mod revoke;
 mod room;
+mod sealed;
 mod usage;
 mod wish;
 
@@ -43,6 +47,8 @@ pub(crate) use self::{
     accounts::{Account, ListedKey},
     agents::ListedAgent,
     audit::{Action, AuditRecord, AuditScope, Deed, seen_by},
+    consent::{Rights, Tokens},
+    device::{DEVICE_LIVES, INTERVAL, WaitingDevice},
 };
 pub use self::{
     accounts::{CreatedKey, PreparedAdministrator},
@@ -70,6 +76,7 @@ pub struct Core {
     /// Held from reading the keys to showing them, so that a slow reader never puts older keys over newer ones.
     loading: tokio::sync::Mutex<()>,
     refusals: audit::Refusals,
+    pub(crate) allowances: allowance::Allowances,
     /// Whether the version of the store is one that this program knows.
     is_known: AtomicBool,
     /// What stands under `public/`, watched.
@@ -115,6 +122,7 @@ impl Core {
             keys,
             loading: tokio::sync::Mutex::default(),
             refusals: audit::Refusals::default(),
+            allowances: allowance::Allowances::default(),
             is_known: AtomicBool::new(false),
             facts,
             written,
@@ -139,6 +147,11 @@ impl Core {
 
     pub fn audience(&self) -> String {
         config::audience(&self.issuer)
+    }
+
+    /// The audience of tokens for this control plane itself.
+    pub(crate) fn api_audience(&self) -> String {
+        config::api_audience(&self.issuer)
     }
 }
 

@@ -8,6 +8,7 @@ mod audit;
 mod claims;
 mod equals;
 mod harness;
+mod oauth;
 mod surface;
 mod tokens;
 mod upkeep;

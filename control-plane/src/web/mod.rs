@@ -1,6 +1,8 @@
 //! HTTP for machines: the key set and what a client must know to begin.
 
-use std::sync::Arc;
+mod oauth;
+
+use std::{sync::Arc, time::SystemTime};
 
 use axum::{
     Json, Router,
@@ -9,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use model::UnixTime;
 use serde_json::json;
 
 use crate::Core;
@@ -23,7 +26,12 @@ pub(crate) fn routes(core: Arc<Core>) -> Router {
         .route("/.well-known/adit", get(discover))
         .route("/live", get("ok\n"))
         .route("/ready", get(ready))
+        .merge(oauth::routes())
         .with_state(core)
+}
+
+fn now() -> UnixTime {
+    SystemTime::now().into()
 }
 
 /// What is not there: a gRPC client gets gRPC's answer, everyone else 404.
