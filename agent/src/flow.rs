@@ -3,103 +3,104 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::UdpSocket,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tunnel::datagram::{self, DatagramReader, FrameReceiver, FrameSender, Frames, Silence};
 
 mod paths;
+mod server;
 
 use paths::Path;
 pub use paths::datagrams_carried;
+pub(crate) use server::Server;
 
 use crate::{
     bounds::{self, Bound},
-    dial,
-    origin::Address,
     status::Counters,
 };
 
 /// A flow in which nothing has come or gone for so long is over: longer than at the edge, which has the visitor's word.
 const FLOW_SILENCE: Duration = Duration::from_secs(150);
 
-/// A socket towards the first address of the server. Whether anybody listens there cannot be told before something is sent.
-pub(crate) async fn connect(address: &Address) -> io::Result<UdpSocket> {
-    let found = dial::resolve(&address.host, address.port).await?;
-    let Some(server) = found.first() else {
-        return Err(io::ErrorKind::NotFound.into());
-    };
-    let socket = UdpSocket::bind(dial::unspecified_like(*server)).await?;
-    socket.connect(server).await?;
-    Ok(socket)
-}
-
 /// What a flow has besides its stream.
 #[derive(Debug, Default)]
 pub(crate) struct Terms {
-    /// Goes in front of each of the visitor's datagrams, as servers that take the PROXY protocol over UDP want it.
-    pub(crate) before: Vec<u8>,
     pub(crate) frames: Option<Frames>,
     /// Of what goes in frames; the stream counts its own bytes.
     pub(crate) counters: Arc<Counters>,
 }
 
-/// Until the edge ends the flow, the server refuses it, or it is silent.
-pub(crate) async fn carry<S>(stream: &mut S, server: &UdpSocket, terms: Terms) -> io::Result<()>
+/// Until the edge ends the flow, the server refuses it at each of its addresses, or it is silent.
+pub(crate) async fn carry<S>(stream: &mut S, mut server: Server, terms: Terms) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Terms {
-        before,
-        frames,
-        counters,
-    } = terms;
+    let Terms { frames, counters } = terms;
     let (reader, mut writer) = tokio::io::split(stream);
-    let silence = Silence::new(FLOW_SILENCE);
     let (sender, receiver) = match frames {
         Some(frames) => (Some(frames.sender), Some(frames.receiver)),
         None => (None, None),
     };
-    let up = async {
-        let mut visitor = Visitor {
-            stream: DatagramReader::new(reader),
-            frames: receiver,
-            counters: &counters,
-        };
-        while let Some(datagram) = visitor.next().await? {
-            silence.broken();
-            let sent = if before.is_empty() {
-                server.send(&datagram).await
-            } else {
-                server.send(&[&before[..], &datagram].concat()).await
-            };
-            match sent {
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    return Err(error);
-                }
-                // Too long for the path, or no room for it: UDP loses datagrams, and the next one may arrive.
-                Err(error) => {
-                    bounds::hit(Bound::Datagram);
-                    tracing::debug!(%error, "a datagram could not be sent");
-                }
-                Ok(_) => {}
-            }
-        }
-        Ok(())
+    let mut visitor = Visitor {
+        stream: DatagramReader::new(reader),
+        frames: receiver,
+        counters: &counters,
     };
-    let edge = Edge {
+    let mut edge = Edge {
         stream: &mut writer,
         frames: sender,
         counters: &counters,
     };
-    let down = receive(server, edge, &silence);
-    tokio::select! {
-        result = up => result?,
-        result = down => result?,
-        () = silence.lasted() => bounds::hit(Bound::FlowSilence),
+    let silence = Silence::new(FLOW_SILENCE);
+    let mut buffer = vec![0; datagram::MAX];
+    let mut last = None;
+    loop {
+        // Side by side: what goes one way does not wait for the other one.
+        let at_this_address = tokio::select! {
+            result = up(&mut visitor, &server, &mut last, &silence) => result,
+            result = down(&server, &mut edge, &mut buffer, &silence) => result,
+            () = silence.lasted() => {
+                bounds::hit(Bound::FlowSilence);
+                Ok(())
+            }
+        };
+        match at_this_address {
+            Ok(()) => break,
+            Err(error) => server.elsewhere(error, last.as_deref()).await?,
+        }
     }
     writer.shutdown().await
+}
+
+/// From the visitor to the server, until the edge ends the flow. Keeps in `last` what may have to be sent elsewhere.
+async fn up<R: AsyncRead + Unpin>(
+    visitor: &mut Visitor<'_, R>,
+    server: &Server,
+    last: &mut Option<Vec<u8>>,
+    silence: &Silence,
+) -> io::Result<()> {
+    while let Some(datagram) = visitor.next().await? {
+        silence.broken();
+        let datagram = last.insert(datagram);
+        server.send(datagram).await?;
+        if server.is_settled() {
+            *last = None;
+        }
+    }
+    Ok(())
+}
+
+/// From the server to the edge; it has no end of its own.
+async fn down<W: AsyncWrite + Unpin>(
+    server: &Server,
+    edge: &mut Edge<'_, W>,
+    buffer: &mut [u8],
+    silence: &Silence,
+) -> io::Result<()> {
+    loop {
+        let length = server.receive(buffer).await?;
+        silence.broken();
+        edge.send(&buffer[..length]).await?;
+    }
 }
 
 /// What comes from the visitor, by either path.
@@ -149,30 +150,21 @@ impl<W: AsyncWrite + Unpin> Edge<'_, W> {
     }
 }
 
-/// From the server to the edge; it has no end of its own.
-async fn receive<W: AsyncWrite + Unpin>(
-    server: &UdpSocket,
-    mut edge: Edge<'_, W>,
-    silence: &Silence,
-) -> io::Result<()> {
-    let mut buffer = vec![0; datagram::MAX];
-    loop {
-        let length = server.recv(&mut buffer).await?;
-        silence.broken();
-        edge.send(&buffer[..length]).await?;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, duplex};
+    use tokio::{
+        io::{AsyncReadExt, duplex},
+        net::UdpSocket,
+    };
 
     use super::*;
+    use crate::origin::Address;
 
-    async fn server() -> (UdpSocket, UdpSocket) {
+    async fn server() -> (UdpSocket, Server) {
         let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let port = server.local_addr().unwrap().port();
-        let towards = connect(&Address::new("127.0.0.1", port)).await.unwrap();
+        let towards = Server::connect(&Address::new("127.0.0.1", port)).await;
+        let towards = towards.unwrap();
         (server, towards)
     }
 
@@ -181,7 +173,7 @@ mod tests {
         let (server, towards) = server().await;
         let (mut near, mut far) = duplex(200_000);
         let carrying =
-            tokio::spawn(async move { carry(&mut far, &towards, Terms::default()).await });
+            tokio::spawn(async move { carry(&mut far, towards, Terms::default()).await });
         let sizes = [0, 1, 1200, 65_507];
         for size in sizes {
             datagram::write(&mut near, &vec![7; size]).await.unwrap();
@@ -208,10 +200,36 @@ mod tests {
         drop(server);
         let (mut near, mut far) = duplex(1000);
         let carrying =
-            tokio::spawn(async move { carry(&mut far, &towards, Terms::default()).await });
+            tokio::spawn(async move { carry(&mut far, towards, Terms::default()).await });
         datagram::write(&mut near, b"anybody?").await.unwrap();
         let error = carrying.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    /// As servers do that listen on `::1` alone.
+    #[tokio::test]
+    async fn a_server_at_another_address_of_its_name_is_found() {
+        let server = UdpSocket::bind("[::1]:0").await.unwrap();
+        let port = server.local_addr().unwrap().port();
+        let mut towards = Server::connect(&Address::new("localhost", port))
+            .await
+            .unwrap();
+        towards.put_before_each(b"from: ".to_vec());
+        let (mut near, mut far) = duplex(1000);
+        let carrying =
+            tokio::spawn(async move { carry(&mut far, towards, Terms::default()).await });
+        datagram::write(&mut near, b"anybody?").await.unwrap();
+        let mut buffer = [0; 100];
+        for said in [&b"from: anybody?"[..], b"from: you"] {
+            let (length, from) = server.recv_from(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..length], said);
+            server.send_to(b"me", from).await.unwrap();
+            assert_eq!(near.read_u16().await.unwrap(), 2);
+            assert_eq!(near.read_u16().await.unwrap(), 0x6d65);
+            datagram::write(&mut near, b"you").await.unwrap();
+        }
+        drop(near);
+        let _ = carrying.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
@@ -219,7 +237,7 @@ mod tests {
         let (_server, towards) = server().await;
         let (mut near, mut far) = duplex(1000);
         let carrying =
-            tokio::spawn(async move { carry(&mut far, &towards, Terms::default()).await });
+            tokio::spawn(async move { carry(&mut far, towards, Terms::default()).await });
         assert_eq!(near.read(&mut [0]).await.unwrap(), 0);
         carrying.await.unwrap().unwrap();
     }

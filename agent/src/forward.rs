@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use model::ProxyProtocol;
 use rustls::ClientConfig;
-use tokio::{io::AsyncWriteExt, net::UdpSocket};
+use tokio::io::AsyncWriteExt;
 use tokio_util::task::TaskTracker;
 use tunnel::{Code, message::OriginProtocol};
 
@@ -150,7 +150,7 @@ impl Forwarder {
                 self.copy(incoming, (connected, step), shared).await;
             }
             Prepared::Udp(address) => {
-                let connected = Box::pin(flow::connect(address)).await;
+                let connected = Box::pin(flow::Server::connect(address)).await;
                 Box::pin(self.datagrams(incoming, connected, step)).await;
             }
             Prepared::Unix(path) => {
@@ -220,28 +220,28 @@ impl Forwarder {
     async fn datagrams(
         &self,
         incoming: Box<Incoming>,
-        connected: io::Result<UdpSocket>,
+        connected: io::Result<flow::Server>,
         step: Step,
     ) {
         step.finish(connected.as_ref().err());
-        let server = match connected {
+        let mut server = match connected {
             Ok(server) => server,
             Err(error) => {
                 tracing::debug!(trace = %step, %error, "the origin cannot be sent to");
                 return incoming.refuse(Code::OriginRefused).await;
             }
         };
-        let version = self.proxy_protocol;
-        let before = version.map_or_else(Vec::new, |version| incoming.head().for_origin(version));
+        if let Some(version) = self.proxy_protocol {
+            server.put_before_each(incoming.head().for_origin(version));
+        }
         let Ok(mut stream) = incoming.accept().await else {
             return;
         };
         let terms = flow::Terms {
-            before,
             frames: stream.frames(),
             counters: stream.counters(),
         };
-        if let Err(error) = flow::carry(&mut stream, &server, terms).await {
+        if let Err(error) = flow::carry(&mut stream, server, terms).await {
             tracing::debug!(trace = %step, %error, "a flow was aborted");
             stream.reset();
         }

@@ -90,9 +90,15 @@ pub(crate) const BACKLOG: u32 = 1024;
 /// Bytes of packets that wait in a UDP socket. After a restart all agents say hello at once, in two packets each that Linux
 /// counts as 2.3 KiB; its usual 208 KiB lose all but fifty of them, this holds as many as there may be strangers.
 pub(crate) const UDP_BUFFER: usize = 4 << 20;
-/// Flows of datagrams from one address (of IPv6 one /64) on one port: many people may share an address, and one packet is enough
-/// to begin a flow.
+/// Flows of datagrams from one address (of IPv6 one /64), on all ports: many people may share an address, and one packet is
+/// enough to begin a flow.
 pub(crate) const FLOWS_OF_ADDRESS: usize = 256;
+/// Flows on one port, whatever the address: a little below what one session may have, so that one that gives way has left when
+/// its successor comes.
+pub(crate) const FLOWS_OF_PORT: usize = 900;
+/// How long a flow has its place whoever wants it. One of one datagram may have to give way after that; agent and origin
+/// have answered most questions by then. It also bounds how often a flood makes agents begin flows for nothing.
+pub(crate) const FLOW_CHANCE: Duration = Duration::from_secs(1);
 /// Datagrams of one flow that wait for the agent: those who send faster lose some, as on any path.
 pub(crate) const FLOW_QUEUE: usize = 64;
 /// Bytes of all datagrams that wait.
@@ -101,6 +107,8 @@ pub(crate) const FLOW_BYTES: usize = 16 << 20;
 pub(crate) const FLOW_SILENCE: Duration = Duration::from_secs(120);
 /// The same before the visitor's second datagram: he may have asked one question, or be an address that somebody invented.
 pub(crate) const FLOW_FIRST_SILENCE: Duration = Duration::from_secs(30);
+/// The same when the edge is leaving: who talks goes on until its deadline, others do not keep it.
+pub(crate) const FLOW_LEAVING_SILENCE: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: out of file descriptors, most likely, and spinning would not bring any.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pauses before a port that something else holds is tried again. It may be this edge itself, about to close it.

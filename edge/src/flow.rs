@@ -11,16 +11,17 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::UdpSocket,
     sync::mpsc,
 };
+use tokio_util::sync::CancellationToken;
 use tunnel::datagram::{self, DatagramReader, FrameReceiver, FrameSender, Frames, Silence};
 
 use crate::{
-    bounds::{FLOW_FIRST_SILENCE, FLOW_SILENCE},
+    bounds::{FLOW_FIRST_SILENCE, FLOW_LEAVING_SILENCE, FLOW_SILENCE},
     connection::Visitor,
-    flows::{Begun, Waiting},
+    flows::{Begun, Ends, Waiting},
     http::Copied,
+    listen::DatagramSocket,
     metrics::{DatagramCounters, Metrics, Path},
     session::OriginStream,
     usage::Count,
@@ -29,9 +30,11 @@ use crate::{
 /// A flow, and what is known of its visitor.
 #[derive(Debug)]
 pub(crate) struct Carried {
-    pub(crate) socket: Arc<UdpSocket>,
+    pub(crate) socket: Arc<DatagramSocket>,
     pub(crate) flow: Begun,
     pub(crate) visitor: Visitor,
+    /// From then on a flow that is silent does not keep the edge.
+    pub(crate) leaving: CancellationToken,
 }
 
 /// Where what is carried is counted.
@@ -83,7 +86,7 @@ pub(crate) async fn carry(
     };
     let to = ToVisitor {
         socket: &carried.socket,
-        visitor: &carried.visitor,
+        ends: carried.flow.ends,
     };
     let carrying = async {
         let (mut sender, mut receiver) = (None, None);
@@ -101,6 +104,7 @@ pub(crate) async fn carry(
     let result = tokio::select! {
         result = carrying => result,
         () = silence.lasted() => Ok(()),
+        () = left_alone(&carried.leaving, &silence) => Ok(()),
     };
     if result.is_ok() {
         // The agent lets go of its socket.
@@ -111,6 +115,12 @@ pub(crate) async fn carry(
         from_right: counts.down.load(Relaxed),
     };
     (copied, result)
+}
+
+/// Waits until the edge is leaving and the visitor has nothing more to say.
+async fn left_alone(leaving: &CancellationToken, silence: &Silence) {
+    leaving.cancelled().await;
+    silence.lasted_for(FLOW_LEAVING_SILENCE).await;
 }
 
 struct FromVisitor<'a> {
@@ -168,8 +178,8 @@ impl FromVisitor<'_> {
 }
 
 struct ToVisitor<'a> {
-    socket: &'a UdpSocket,
-    visitor: &'a Visitor,
+    socket: &'a DatagramSocket,
+    ends: Ends,
 }
 
 impl ToVisitor<'_> {
@@ -192,13 +202,12 @@ impl ToVisitor<'_> {
                     (Path::Frame, bytes)
                 }
             };
-            let visitor = self.visitor.peer;
-            match self.socket.send_to(&bytes, visitor).await {
+            match self.socket.send(&bytes, self.ends).await {
                 Ok(sent) => counts.down(path, sent),
                 // Too long for the path, or the visitor has gone: the next one may arrive.
                 Err(error) => {
                     counts.metrics.datagrams_failed.inc();
-                    tracing::debug!(%visitor, %error, "a datagram could not be sent");
+                    tracing::debug!(visitor = %self.ends.visitor, %error, "a datagram could not be sent");
                 }
             }
         }

@@ -199,7 +199,10 @@ fn a_flood_of_flows_is_bounded_and_others_are_served() {
         .find_map(|line| line.strip_prefix(full))
         .unwrap();
     assert!(hits.parse::<f64>().unwrap() >= 1.0, "{hits}");
-    assert!(echo.peers.lock().unwrap().len() <= 257);
+    let streams = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("adit_edge_streams "));
+    assert!(streams.unwrap().parse::<u64>().unwrap() <= 257, "{metrics}");
 }
 
 #[test]

@@ -149,6 +149,17 @@ impl Silence {
         }
     }
 
+    /// The same for another span than it may last.
+    pub async fn lasted_for(&self, longest: Duration) {
+        loop {
+            let until = self.state().0 + longest;
+            if Instant::now() >= until {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, (Instant, Duration)> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,6 +227,15 @@ mod tests {
         silence.broken();
         silence.lasted().await;
         assert_eq!(begin.elapsed(), Duration::from_secs(220));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_span_may_be_waited_for() {
+        let silence = Silence::new(Duration::from_secs(120));
+        let begin = Instant::now();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        silence.lasted_for(Duration::from_secs(5)).await;
+        assert_eq!(begin.elapsed(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]

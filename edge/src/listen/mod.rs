@@ -2,6 +2,7 @@
 
 mod balancer;
 mod client_hello;
+mod datagrams;
 mod open_ports;
 mod own;
 mod plain;
@@ -27,6 +28,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::client_hello::is_client_hello;
 pub(crate) use self::{
     balancer::Balancers,
+    datagrams::DatagramSocket,
     open_ports::OpenPorts,
     strangers::{Strangers, network},
 };

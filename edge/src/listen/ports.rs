@@ -50,7 +50,12 @@ pub(crate) async fn follow(front: Arc<Front>, range: RangeInclusive<u16>, hosts:
         }
         match leaving.run_until_cancelled(changes.changed()).await {
             Some(Ok(())) => {}
-            Some(Err(_)) | None => return,
+            Some(Err(_)) | None => {
+                // Listeners know by themselves that the edge is leaving, and flows have until its deadline.
+                let open = std::mem::take(&mut ports.open);
+                open.into_values().for_each(|port| _ = port.disarm());
+                return;
+            }
         }
     }
 }

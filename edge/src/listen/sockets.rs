@@ -48,11 +48,6 @@ pub(crate) fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// For visitors' datagrams on a claimed port.
-pub(crate) fn datagrams(address: SocketAddr) -> io::Result<tokio::net::UdpSocket> {
-    tokio::net::UdpSocket::from_std(udp(address)?)
-}
-
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {

@@ -18,6 +18,7 @@ model::named_bounds! {
         Streams = "streams",
         Flows = "flows",
         FlowsOfAddress = "flows_of_address",
+        FlowsOfPort = "flows_of_port",
         FlowsOfSession = "flows_of_session",
         FlowQueue = "flow_queue",
         FlowBytes = "flow_bytes",

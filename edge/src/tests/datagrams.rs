@@ -1,21 +1,25 @@
 //! `udp` endpoints: datagrams in frames of their own and on streams, and agents that make up frames.
 
-use std::{io::ErrorKind, net::Ipv4Addr};
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use model::{Endpoint, Kind, Sharing};
 use tokio::{
     io::{AsyncWriteExt, ReadHalf, WriteHalf},
-    net::UdpSocket,
+    net::{TcpStream, UdpSocket},
 };
 use tunnel::{
     Stream, TransportKind,
     datagram::{self, DatagramReader, Frames},
-    message::Hello,
+    message::{EdgeMessage, Hello},
 };
 
 use super::{
     agent::{Agent, BOTH, connect},
-    bed::{Bed, within},
+    bed::{Bed, PATIENCE, within},
 };
 use crate::ConnectionEnd;
 
@@ -167,4 +171,72 @@ async fn flood(frames: &Frames) {
         tokio::task::yield_now().await;
     }
     assert!(sent > 100, "{sent}");
+}
+
+#[tokio::test]
+async fn a_visitor_is_answered_from_the_address_that_he_asked() {
+    let bed = Bed::start_with(|config| config.tcp_hosts = vec![Ipv4Addr::UNSPECIFIED.into()]).await;
+    let agent = join(&bed, TransportKind::Quic, true).await;
+    let visitor = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let mut buffer = [0; 9];
+    let mut flows = Vec::new();
+    // One socket, and a flow for each of the addresses.
+    for last in 1..4 {
+        let asked: SocketAddr = (Ipv4Addr::new(127, 0, 0, last), bed.port).into();
+        visitor.send_to(b"ask", asked).await.unwrap();
+        let (head, stream) = agent.stream().await;
+        assert_eq!(head.source, visitor.local_addr().unwrap());
+        assert_eq!(head.destination, asked);
+        let (_, mut writer) = tokio::io::split(stream);
+        writer.write_all(&[0]).await.unwrap();
+        datagram::write(&mut writer, b"answer").await.unwrap();
+        let (length, from) = within(visitor.recv_from(&mut buffer)).await.unwrap();
+        assert_eq!((&buffer[..length], from), (&b"answer"[..], asked));
+        flows.push(writer);
+    }
+}
+
+#[tokio::test]
+async fn those_who_talk_go_on_while_the_edge_leaves() {
+    let mut bed = Bed::start_with(|config| config.limits.drain = 2 * PATIENCE).await;
+    let mut agent = join(&bed, TransportKind::Quic, true).await;
+    let (talks, falls_silent) = (visitor(&bed).await, visitor(&bed).await);
+    let mut flows = Vec::new();
+    for visitor in [&talks, &falls_silent] {
+        visitor.send(b"one").await.unwrap();
+        let mut flow = Flow::next(&agent).await;
+        assert_eq!(flow.on_stream().await, b"one");
+        flow.answer().await;
+        datagram::write(&mut flow.writer, b"heard").await.unwrap();
+        assert_eq!(heard(visitor).await, b"heard");
+        flows.push(flow);
+    }
+    bed.stop.cancel();
+    assert!(matches!(agent.hear().await, EdgeMessage::Drain(_)));
+    // From then on the edge takes nobody new.
+    within(async {
+        while TcpStream::connect(bed.addresses.http[0]).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut flow = flows.remove(0);
+    let frames = flow.frames.as_mut().unwrap();
+    let talking = async {
+        loop {
+            talks.send(b"still").await.unwrap();
+            assert_eq!(within(frames.receiver.next()).await.unwrap(), b"still");
+            assert!(frames.sender.send(b"here"));
+            assert_eq!(heard(&talks).await, b"here");
+            // Far below the silence that ends a flow.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let end = tokio::select! {
+        end = within(flows[0].reader.next()) => end.unwrap(),
+        () = talking => unreachable!(),
+    };
+    assert_eq!(end, None, "who is silent waits for no deadline");
+    flow.writer.shutdown().await.unwrap();
+    bed.stop().await;
 }
