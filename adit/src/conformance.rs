@@ -46,6 +46,7 @@ async fn of_edge(args: TestedEdgeArgs) -> Result<(), Failure> {
         roots: share::roots(ca.as_deref())?,
         token: secret(token)?,
         expired: expired.transpose()?,
+        patience: args.which.patience.unwrap_or(conformance::PATIENCE),
     };
     let bindings = bindings(&args.which);
     match edge::run(edge, cases, &bindings).await {

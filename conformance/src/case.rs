@@ -6,8 +6,14 @@ use serde::Serialize;
 use tokio::time::timeout;
 use tunnel::{TransportError, control::ControlError};
 
-/// How long the kit waits for what should come at once: longer than a slow path and a busy peer take together.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+/// How long the kit waits for what should come at once, unless it is told otherwise: longer than a slow path and a busy peer
+/// take together.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+
+tokio::task_local! {
+    /// What every case of a run waits.
+    pub(crate) static PATIENT: Duration;
+}
 
 /// What carries the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -77,8 +83,9 @@ pub(crate) fn not_tested<T>(why: impl Into<String>) -> Outcome<T> {
 
 /// What should come at once.
 pub(crate) async fn within<F: Future>(what: &str, future: F) -> Outcome<F::Output> {
-    let waited = timeout(PATIENCE, future).await;
-    waited.map_err(|_| Finding::Failed(format!("no {what} within {} s", PATIENCE.as_secs())))
+    let patience = PATIENT.try_with(|told| *told).unwrap_or(PATIENCE);
+    let waited = timeout(patience, future).await;
+    waited.map_err(|_| Finding::Failed(format!("no {what} within {patience:.1?}")))
 }
 
 impl Binding {

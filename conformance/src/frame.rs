@@ -4,31 +4,32 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-pub(crate) const DATA: u8 = 0;
-pub(crate) const WINDOW: u8 = 1;
-pub(crate) const PING: u8 = 2;
-pub(crate) const GO_AWAY: u8 = 3;
+pub const DATA: u8 = 0;
+pub const WINDOW: u8 = 1;
+pub const PING: u8 = 2;
+pub const GO_AWAY: u8 = 3;
 
-pub(crate) const SYN: u16 = 1;
-pub(crate) const ACK: u16 = 2;
-pub(crate) const RST: u16 = 8;
+pub const SYN: u16 = 1;
+pub const ACK: u16 = 2;
+pub const FIN: u16 = 4;
+pub const RST: u16 = 8;
 
 /// The first window of a stream, and the longest body that version 1 sends.
-pub(crate) const FIRST_WINDOW: u32 = 262_144;
+pub const FIRST_WINDOW: u32 = 262_144;
 
 /// A header of section 7.3 and what follows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) version: u8,
-    pub(crate) kind: u8,
-    pub(crate) flags: u16,
-    pub(crate) stream: u32,
-    pub(crate) length: u32,
-    pub(crate) body: Vec<u8>,
+pub struct Frame {
+    pub version: u8,
+    pub kind: u8,
+    pub flags: u16,
+    pub stream: u32,
+    pub length: u32,
+    pub body: Vec<u8>,
 }
 
 impl Frame {
-    pub(crate) fn new(kind: u8, flags: u16, stream: u32, length: u32) -> Self {
+    pub fn new(kind: u8, flags: u16, stream: u32, length: u32) -> Self {
         Self {
             kind,
             flags,
@@ -38,7 +39,7 @@ impl Frame {
         }
     }
 
-    pub(crate) fn data(flags: u16, stream: u32, body: impl Into<Vec<u8>>) -> Self {
+    pub fn data(flags: u16, stream: u32, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         Self {
             length: u32::try_from(body.len()).unwrap_or(u32::MAX),
@@ -47,7 +48,7 @@ impl Frame {
         }
     }
 
-    pub(crate) async fn read<R: AsyncRead + Unpin>(io: &mut R) -> io::Result<Self> {
+    pub async fn read<R: AsyncRead + Unpin>(io: &mut R) -> io::Result<Self> {
         let mut frame = Self {
             version: io.read_u8().await?,
             kind: io.read_u8().await?,
@@ -64,7 +65,7 @@ impl Frame {
         Ok(frame)
     }
 
-    pub(crate) async fn write<W: AsyncWrite + Unpin>(&self, io: &mut W) -> io::Result<()> {
+    pub async fn write<W: AsyncWrite + Unpin>(&self, io: &mut W) -> io::Result<()> {
         let mut bytes = vec![self.version, self.kind];
         bytes.extend(self.flags.to_be_bytes());
         bytes.extend(self.stream.to_be_bytes());
@@ -74,12 +75,12 @@ impl Frame {
         io.flush().await
     }
 
-    pub(crate) const fn has(&self, flag: u16) -> bool {
+    pub const fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
     /// The session's code that a go away tells.
-    pub(crate) const fn code(&self) -> u32 {
+    pub const fn code(&self) -> u32 {
         match self.length {
             0 | 1 => self.length,
             2 => 9,

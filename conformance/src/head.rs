@@ -18,7 +18,7 @@ pub(crate) const BIND: u8 = 0xE0;
 pub(crate) struct Head {
     pub(crate) source: Option<SocketAddr>,
     pub(crate) datagrams: bool,
-    pub(crate) tlvs: Vec<(u8, Vec<u8>)>,
+    tlvs: Vec<(u8, Vec<u8>)>,
 }
 
 impl Head {
@@ -54,9 +54,25 @@ impl Head {
         })
     }
 
+    /// Behind NAT the edge sees another address than the kit.
+    pub(crate) fn may_be_of(&self, visitor: SocketAddr) -> bool {
+        let other = |source: SocketAddr| source != visitor && source.ip() == visitor.ip();
+        !self.source.is_some_and(other)
+    }
+
     pub(crate) fn tlv(&self, kind: u8) -> Option<&[u8]> {
         let found = self.tlvs.iter().find(|(of, _)| *of == kind);
         found.map(|(_, value)| value.as_slice())
+    }
+
+    /// Each TLV stands once.
+    pub(crate) fn once_each(&self) -> Outcome {
+        for (at, (kind, _)) in self.tlvs.iter().enumerate() {
+            let before = &self.tlvs[..at];
+            let twice = before.iter().any(|(known, _)| known == kind);
+            ensure!(!twice, "TLV {kind:#04x} stands twice");
+        }
+        Ok(())
     }
 
     /// The id that the edge names.
@@ -81,10 +97,6 @@ fn tlvs(mut bytes: &[u8]) -> Outcome<Vec<(u8, Vec<u8>)>> {
         ensure!(
             rest.len() >= length,
             "TLV {kind:#04x} is longer than its head"
-        );
-        ensure!(
-            found.iter().all(|(known, _)| known != kind),
-            "TLV {kind:#04x} stands twice"
         );
         found.push((*kind, rest[..length].to_vec()));
         bytes = &rest[length..];

@@ -6,11 +6,11 @@
 
 mod case;
 pub mod edge;
-mod frame;
+pub mod frame;
 mod head;
 mod report;
 
 pub use self::{
-    case::{Binding, Case, Finding, Outcome},
+    case::{Binding, Case, Finding, Outcome, PATIENCE},
     report::{Line, Report, Result},
 };

@@ -1,8 +1,10 @@
 //! `adit conformance …`.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use conformance::Binding;
+
+use super::duration::duration;
 
 /// Does a peer speak the tunnel protocol as docs/protocol.md says?
 #[derive(Debug, clap::Subcommand)]
@@ -55,6 +57,10 @@ pub(crate) struct WhichArgs {
     /// Only this case; repeat it for more [default: all]
     #[arg(long = "case", value_name = "NAME")]
     pub(crate) cases: Vec<String>,
+
+    /// How long what should come at once may take, as in 20s on a slow path [default: 8s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) patience: Option<Duration>,
 
     /// Say which cases there are, and ask none
     #[arg(long)]

@@ -32,7 +32,7 @@ use tunnel::Secret;
 use self::session::Session;
 pub use self::table::cases;
 use crate::{
-    case::{Binding, Case, Finding, Outcome, failed},
+    case::{Binding, Case, Finding, Outcome, PATIENT, failed},
     report::{Line, Report},
 };
 
@@ -53,6 +53,8 @@ pub struct Edge {
     pub token: Secret,
     /// One of the same kind that has expired.
     pub expired: Option<Secret>,
+    /// How long it may take for what should come at once.
+    pub patience: Duration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +152,8 @@ async fn ask(part: Vec<Asked>) -> Outcome<Vec<(usize, Line)>> {
         asking.spawn(async move {
             let _turn = turns.acquire().await;
             let binding = peer.binding;
-            let asked = timeout(CASE_WITHIN, (case.ask)(peer)).await;
+            let asking = PATIENT.scope(peer.edge.patience, (case.ask)(peer));
+            let asked = timeout(CASE_WITHIN, asking).await;
             let outcome = asked.unwrap_or_else(|_| failed("the case comes to no end"));
             (
                 place,

@@ -1,6 +1,6 @@
 //! The kit as an agent: control lines by hand, streams of the binding.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -14,12 +14,12 @@ use zeroize::Zeroizing;
 
 use super::{Peer, connect::Connected};
 use crate::{
-    case::{Finding, Outcome, PATIENCE, ensure, failed, within},
+    case::{Finding, Outcome, ensure, failed, within},
     head::Head,
 };
 
-/// How long an endpoint may stay in the hands of a session of the kit that has just ended.
-const LET_GO: Duration = Duration::from_secs(20);
+/// How long an endpoint may stay in the hands of a session of the kit: those of single requests end after a minute.
+pub(super) const LET_GO: Duration = Duration::from_secs(65);
 const CONFLICT: u64 = 6;
 
 pub(super) struct Session {
@@ -215,15 +215,10 @@ impl Session {
     }
 
     /// The stream of this visitor. One of another is an earlier case's, whose visitor waited for a session.
-    pub(super) async fn stream_of(&mut self, visitor: &TcpStream) -> Outcome<(Head, Stream)> {
-        let own = visitor.local_addr()?;
+    pub(super) async fn stream_of(&mut self, visitor: SocketAddr) -> Outcome<(Head, Stream)> {
         loop {
             let (head, stream) = self.stream().await?;
-            // Behind NAT the edge sees another address than the kit.
-            if head
-                .source
-                .is_none_or(|source| source == own || source.ip() != own.ip())
-            {
+            if head.may_be_of(visitor) {
                 return Ok((head, stream));
             }
         }
@@ -231,7 +226,7 @@ impl Session {
 
     /// The same, accepted.
     pub(super) async fn accepted(&mut self, visitor: &TcpStream) -> Outcome<Stream> {
-        let (_, mut stream) = self.stream_of(visitor).await?;
+        let (_, mut stream) = self.stream_of(visitor.local_addr()?).await?;
         stream.write_all(&[0]).await?;
         stream.flush().await?;
         Ok(stream)
@@ -240,7 +235,6 @@ impl Session {
     /// No stream is opened for a while.
     pub(super) async fn stays_quiet(&mut self) -> Outcome {
         const WHILE: Duration = Duration::from_millis(500);
-        debug_assert!(WHILE < PATIENCE);
         match tokio::time::timeout(WHILE, self.transport.accept()).await {
             Ok(Ok(_)) => failed("the edge opens a stream"),
             _ => Ok(()),

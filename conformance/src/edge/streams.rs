@@ -29,7 +29,7 @@ pub(super) async fn head(peer: Peer) -> Outcome {
     let (mut session, welcome) = Session::serve(&peer).await?;
     let mut visitor = peer.visit(&welcome).await?;
     visitor.write_all(b"first").await?;
-    let (head, mut stream) = session.stream_of(&visitor).await?;
+    let (head, mut stream) = session.stream_of(visitor.local_addr()?).await?;
     let id = &bound(&welcome, "tcp")?["id"];
     ensure!(
         head.bind().is_some_and(|bind| *id == bind),
@@ -37,21 +37,16 @@ pub(super) async fn head(peer: Peer) -> Outcome {
         head.bind()
     );
     ensure!(!head.datagrams, "transport DGRAM for a tcp endpoint");
-    let Some(source) = head.source else {
-        return failed("the head names no visitor");
-    };
-    let own = visitor.local_addr()?;
-    // Behind NAT the edge sees another address than the kit.
-    let same = source.ip() != own.ip() || source.port() == own.port();
-    ensure!(same, "the visitor is {own}, the head says {source}");
+    head.once_each()?;
+    ensure!(head.source.is_some(), "the head names no visitor");
     exactly(&mut stream, b"first").await
 }
 
 pub(super) async fn head_http(peer: Peer) -> Outcome {
     peer.granted("http")?;
     let (mut session, welcome) = Session::serve(&peer).await?;
-    let _visitor = peer.request(&welcome).await?;
-    let (head, mut stream) = session.stream().await?;
+    let (_visitor, own) = peer.request(&welcome).await?;
+    let (head, mut stream) = session.stream_of(own).await?;
     let bound = bound(&welcome, "http")?;
     ensure!(
         head.bind().is_some_and(|id| bound["id"] == id),
@@ -73,10 +68,13 @@ pub(super) async fn head_http(peer: Peer) -> Outcome {
 pub(super) async fn tls_passes(peer: Peer) -> Outcome {
     peer.granted("tls")?;
     let (mut session, welcome) = Session::serve(&peer).await?;
-    let name = name_of(bound(&welcome, "tls")?);
+    let bound = bound(&welcome, "tls")?;
+    let name = name_of(bound);
+    let tcp = peer.visit_named(bound).await?;
+    let own = tcp.local_addr()?;
     let (asked, visitor) = (name.clone(), peer.clone());
-    let visitor = tokio::spawn(async move { visitor.tls_as(&asked, &[]).await });
-    let (head, mut stream) = session.stream().await?;
+    let visitor = tokio::spawn(async move { visitor.tls_over(tcp, &asked, &[]).await });
+    let (head, mut stream) = session.stream_of(own).await?;
     let said = head
         .tlv(AUTHORITY)
         .map(|value| String::from_utf8_lossy(value).into_owned());
@@ -94,8 +92,8 @@ pub(super) async fn status(peer: Peer) -> Outcome {
     peer.granted("http")?;
     let (mut session, welcome) = Session::serve(&peer).await?;
     for (status, http) in [(0x20, 502), (0x21, 502), (0x22, 503), (0x7F, 502)] {
-        let mut visitor = peer.request(&welcome).await?;
-        let (_, stream) = session.stream().await?;
+        let (mut visitor, own) = peer.request(&welcome).await?;
+        let (_, stream) = session.stream_of(own).await?;
         refuse(stream, status).await?;
         let told = Answer::read(&mut visitor).await?.status;
         ensure!(
@@ -111,7 +109,7 @@ pub(super) async fn status_tcp(peer: Peer) -> Outcome {
     peer.granted("tcp")?;
     let (mut session, welcome) = Session::serve(&peer).await?;
     let mut visitor = peer.visit(&welcome).await?;
-    let (_, stream) = session.stream_of(&visitor).await?;
+    let (_, stream) = session.stream_of(visitor.local_addr()?).await?;
     refuse(stream, 0x20).await?;
     let mut bytes = Vec::new();
     let _ = within("end of the connection", visitor.read_to_end(&mut bytes)).await?;
@@ -125,8 +123,8 @@ pub(super) async fn status_tcp(peer: Peer) -> Outcome {
 pub(super) async fn status_time(peer: Peer) -> Outcome {
     peer.granted("http")?;
     let (mut session, welcome) = Session::serve(&peer).await?;
-    let mut visitor = peer.request(&welcome).await?;
-    let (_, mut stream) = session.stream().await?;
+    let (mut visitor, own) = peer.request(&welcome).await?;
+    let (_, mut stream) = session.stream_of(own).await?;
     let began = Instant::now();
     let told = Answer::read(&mut visitor).await?.status;
     let waited = began.elapsed();
@@ -208,8 +206,8 @@ pub(super) async fn reset_http(peer: Peer) -> Outcome {
     const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n";
     peer.granted("http")?;
     let (mut session, welcome) = Session::serve(&peer).await?;
-    let mut visitor = peer.request(&welcome).await?;
-    let (_, mut stream) = session.stream().await?;
+    let (mut visitor, own) = peer.request(&welcome).await?;
+    let (_, mut stream) = session.stream_of(own).await?;
     exactly(&mut stream, b"GET ").await?;
     stream.write_all(b"\0").await?;
     stream.write_all(CHUNKED).await?;

@@ -52,6 +52,8 @@ pub(super) async fn refuses(peer: Peer) -> Outcome {
 
 /// A visitor's name never reaches the tunnel.
 pub(super) async fn own_names(peer: Peer) -> Outcome {
+    // The edge may take it for a visit, which is to reach no other case.
+    let _endpoints = peer.endpoints.lock().await;
     let name = name_of(peer.granted("http")?);
     let mut tls = peer.tls_as(&name, &[b"http/1.1"]).await?;
     let request = format!(

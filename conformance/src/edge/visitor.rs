@@ -42,37 +42,37 @@ impl Peer {
         Ok(socket)
     }
 
-    /// A visitor of the `http` endpoint who has said nothing yet, and the name that it is visited by.
-    pub(super) async fn visit_http(&self, welcome: &Value) -> Outcome<(Box<dyn Socket>, String)> {
+    /// One request for `/` of the `http` endpoint, sent; and the address that it comes from.
+    pub(super) async fn request(&self, welcome: &Value) -> Outcome<(Box<dyn Socket>, SocketAddr)> {
         let bound = bound(welcome, "http")?;
+        let url = url_of(bound);
         let host = name_of(bound);
-        let Some(url) = bound["url"]
-            .as_str()
-            .and_then(|url| url.parse::<http::Uri>().ok())
-        else {
-            return Ok((Box::new(self.tls_as(&host, &[b"http/1.1"]).await?), host));
+        let authority = url.as_ref().and_then(http::Uri::authority);
+        let authority = authority.map_or_else(|| host.clone(), ToString::to_string);
+        let tcp = self.visit_named(bound).await?;
+        let own = tcp.local_addr()?;
+        let mut visitor: Box<dyn Socket> = match url {
+            Some(url) if url.scheme_str() == Some("http") => Box::new(tcp),
+            _ => Box::new(self.tls_over(tcp, &host, &[b"http/1.1"]).await?),
         };
-        let plain = url.scheme_str() == Some("http");
-        let port = url.port_u16().unwrap_or(if plain { 80 } else { 443 });
-        let address = SocketAddr::new(self.edge.address.ip(), port);
-        let authority = url
-            .authority()
-            .map_or_else(|| host.clone(), ToString::to_string);
-        let tcp = within("TCP connection", TcpStream::connect(address)).await??;
-        if plain {
-            return Ok((Box::new(tcp), authority));
-        }
-        let tls = self.tls_over(tcp, &host, &[b"http/1.1"]).await?;
-        Ok((Box::new(tls), authority))
-    }
-
-    /// One request for `/` of the `http` endpoint, sent.
-    pub(super) async fn request(&self, welcome: &Value) -> Outcome<Box<dyn Socket>> {
-        let (mut visitor, authority) = self.visit_http(welcome).await?;
         let request = format!("GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
         visitor.write_all(request.as_bytes()).await?;
         visitor.flush().await?;
-        Ok(visitor)
+        Ok((visitor, own))
+    }
+
+    /// A connection to where an endpoint with a name is visited: the port of its URL, else that of the edge.
+    pub(super) async fn visit_named(&self, bound: &Value) -> Outcome<TcpStream> {
+        let url = url_of(bound);
+        let port = url.as_ref().and_then(http::Uri::port_u16);
+        let usual = match url.as_ref().and_then(http::Uri::scheme_str) {
+            Some("http") => 80,
+            Some(_) => 443,
+            None => self.edge.port,
+        };
+        let port = port.unwrap_or(usual);
+        let address = SocketAddr::new(self.edge.address.ip(), port);
+        Ok(within("TCP connection", TcpStream::connect(address)).await??)
     }
 
     fn port(&self, bound: &Value) -> Outcome<SocketAddr> {
@@ -122,6 +122,10 @@ pub(super) fn bound<'a>(welcome: &'a Value, kind: &str) -> Outcome<&'a Value> {
 pub(super) fn name_of(bound: &Value) -> String {
     let host = bound["host"].as_str().unwrap_or_default();
     host.replacen('*', "conformance", 1)
+}
+
+fn url_of(bound: &Value) -> Option<http::Uri> {
+    bound["url"].as_str()?.parse().ok()
 }
 
 /// Everything up to the end, which is no reset.
