@@ -51,13 +51,12 @@ where
         counters: &counters,
     };
     let silence = Silence::new(FLOW_SILENCE);
-    let mut buffer = vec![0; datagram::MAX];
     let mut last = None;
     loop {
         // Side by side: what goes one way does not wait for the other one.
         let at_this_address = tokio::select! {
             result = up(&mut visitor, &server, &mut last, &silence) => result,
-            result = down(&server, &mut edge, &mut buffer, &silence) => result,
+            result = down(&server, &mut edge, &silence) => result,
             () = silence.lasted() => {
                 bounds::hit(Bound::FlowSilence);
                 Ok(())
@@ -93,13 +92,12 @@ async fn up<R: AsyncRead + Unpin>(
 async fn down<W: AsyncWrite + Unpin>(
     server: &Server,
     edge: &mut Edge<'_, W>,
-    buffer: &mut [u8],
     silence: &Silence,
 ) -> io::Result<()> {
     loop {
-        let length = server.receive(buffer).await?;
+        let datagram = server.receive().await?;
         silence.broken();
-        edge.send(&buffer[..length]).await?;
+        edge.send(&datagram).await?;
     }
 }
 

@@ -3,8 +3,11 @@
 use std::{
     collections::BTreeSet,
     io::ErrorKind,
-    net::{SocketAddr, UdpSocket},
-    sync::{Arc, Mutex},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -97,8 +100,7 @@ fn datagrams_of_every_size_cross_whole_over_each_transport() {
 /// Of an edge's metrics: how many datagrams went so.
 fn carried(metrics: &str, direction: &str, path: &str) -> u64 {
     let name = format!("adit_edge_datagrams_total{{direction=\"{direction}\",path=\"{path}\"}} ");
-    let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
-    line.unwrap().parse().unwrap()
+    figure(metrics, &name)
 }
 
 /// No packet may be longer than 1280 bytes: between visitor, edge, agent and server.
@@ -194,15 +196,65 @@ fn a_flood_of_flows_is_bounded_and_others_are_served() {
     ask(&visitor("127.0.0.2", &share), b"and me");
     let full = "adit_edge_bounds_hit_total{bound=\"flows_of_address\"} ";
     let metrics = dev.metrics();
-    let hits = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(full))
-        .unwrap();
-    assert!(hits.parse::<f64>().unwrap() >= 1.0, "{hits}");
-    let streams = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix("adit_edge_streams "));
-    assert!(streams.unwrap().parse::<u64>().unwrap() <= 257, "{metrics}");
+    assert!(figure(&metrics, full) >= 1, "{metrics}");
+    assert!(figure(&metrics, "adit_edge_streams ") <= 257, "{metrics}");
+}
+
+/// Thousands of addresses say one thing each, as whoever invents addresses makes it look.
+#[test]
+fn invented_addresses_take_nothing_from_those_who_talk() {
+    let echo = Echo::new();
+    let dev = Dev::start(&[]);
+    let share = dev.share(&["udp", &echo.port]);
+    let talks = visitor("127.0.0.1", &share);
+    ask(&talks, b"one");
+    ask(&talks, b"two");
+    let before = [&dev.process, &share.process].map(Process::memory);
+    let public = crate::ports::address(&share);
+    let stop = Arc::new(AtomicBool::new(false));
+    let flood = {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            let mut sent = 0_u64;
+            for n in (0..=u16::MAX).cycle() {
+                let [high, low] = n.to_be_bytes();
+                let from = UdpSocket::bind((Ipv4Addr::new(127, 2, high, low), 0)).unwrap();
+                let _ = from.send_to(b"me", &public);
+                sent += 1;
+                if sent.is_multiple_of(10) {
+                    // What the socket's buffer cannot hold would be lost, whoever sent it.
+                    thread::sleep(Duration::from_millis(1));
+                }
+                if stop.load(Relaxed) {
+                    return sent;
+                }
+            }
+            sent
+        })
+    };
+    let full = "adit_edge_bounds_hit_total{bound=\"flows_of_port\"} ";
+    let deadline = Instant::now() + WAIT;
+    while figure(&dev.metrics(), full) < 1000 {
+        assert!(Instant::now() < deadline, "the flood is too small");
+        ask(&talks, b"still here");
+    }
+    ask(&visitor("127.0.0.3", &share), b"somebody new");
+    for _ in 0..20 {
+        ask(&talks, b"still here");
+    }
+    stop.store(true, Relaxed);
+    assert!(flood.join().unwrap() > 1000);
+    assert!(figure(&dev.metrics(), "adit_edge_streams ") <= 1000);
+    for (process, before) in [&dev.process, &share.process].into_iter().zip(before) {
+        let grown = process.memory().saturating_sub(before) >> 20;
+        assert!(grown < 100, "{grown} MiB more");
+    }
+}
+
+/// The value of a metric, labels and all.
+fn figure(metrics: &str, name: &str) -> u64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().parse().unwrap()
 }
 
 #[test]

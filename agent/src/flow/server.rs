@@ -2,19 +2,28 @@
 //! once something was sent there.
 
 use std::{
+    cell::RefCell,
     collections::VecDeque,
-    io,
+    io::{self, Read},
     net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use tokio::net::UdpSocket;
+use socket2::SockRef;
+use tokio::{io::Interest, net::UdpSocket};
+use tunnel::datagram;
 
 use crate::{
     bounds::{self, Bound},
     dial,
     origin::Address,
 };
+
+thread_local! {
+    /// For whatever comes next. A flow of its own would have to keep room for the longest datagram, and most wait most of the
+    /// time.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; datagram::MAX].into());
+}
 
 /// A socket towards one of the addresses, and those that were not tried yet, in the resolver's order.
 #[derive(Debug)]
@@ -64,10 +73,18 @@ impl Server {
     }
 
     /// The next datagram of the server.
-    pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.socket.recv(buffer).await?;
+    pub(super) async fn receive(&self) -> io::Result<Vec<u8>> {
+        // That nobody listens comes as an error, without anything to read.
+        let interest = Interest::READABLE | Interest::ERROR;
+        let receive = || {
+            SCRATCH.with_borrow_mut(|scratch| {
+                let length = (&*SockRef::from(&self.socket)).read(scratch)?;
+                Ok(scratch[..length].to_vec())
+            })
+        };
+        let datagram = self.socket.async_io(interest, receive).await?;
         self.answered.store(true, Relaxed);
-        Ok(length)
+        Ok(datagram)
     }
 
     /// This address is the one, whatever comes.

@@ -57,7 +57,8 @@ impl DatagramSocket {
             let local = to.map_or(self.bound, |ip| (ip, self.bound.port()).into());
             Ok((message.bytes, Ends { visitor, local }))
         };
-        self.socket.async_io(Interest::READABLE, receive).await
+        let interest = Interest::READABLE | Interest::ERROR;
+        self.socket.async_io(interest, receive).await
     }
 
     /// From the address that the visitor sent to.
