@@ -4,8 +4,10 @@
 //! that side has to misbehave, and the visitor or the origin. [`edge::Edge`] is the edge under test; a [`Case`] asks one
 //! question about it and names the section that answers.
 
+pub mod agent;
 mod case;
 pub mod edge;
+mod exchange;
 pub mod frame;
 mod head;
 mod report;

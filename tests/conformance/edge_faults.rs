@@ -4,7 +4,7 @@ use conformance::frame::{ACK, DATA, FIN, Frame, GO_AWAY, PING, RST, SYN};
 use serde_json::{Value, json};
 
 use crate::{
-    fault::{Ask, Does, Ends, Fault, Line},
+    fault::{Ask, Does, Ends, Fault, Line, break_if, drop_if, set_if},
     seen::{
         Way::{Down, Up},
         contains,
@@ -166,28 +166,6 @@ fn answer_if(condition: bool, status: u16) -> Ask {
     } else {
         Ask::Pass
     }
-}
-
-fn drop_if(condition: bool) -> Line {
-    if condition { Line::Drop } else { Line::Pass }
-}
-
-/// A line that nobody can read.
-fn break_if(condition: bool) -> Line {
-    if condition {
-        Line::Instead("x\n".into())
-    } else {
-        Line::Pass
-    }
-}
-
-fn set_if(condition: bool, line: &Value, member: &str, value: Value) -> Line {
-    if !condition {
-        return Line::Pass;
-    }
-    let mut line = line.clone();
-    line[member] = value;
-    Line::Instead(format!("{line}\n"))
 }
 
 /// What was refused is bound.

@@ -1,6 +1,10 @@
 //! Broken edges.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use conformance::{
     Binding, Report,
@@ -91,6 +95,7 @@ impl Lane {
                 from: Ipv4Addr::new(127, 0, 1, number),
             },
             world: Arc::new(World {
+                connections: AtomicUsize::default(),
                 token: issued["token"].as_str().unwrap().to_owned(),
                 expired: expired.to_owned(),
                 http,

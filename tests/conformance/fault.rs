@@ -108,3 +108,25 @@ impl Fault {
         }
     }
 }
+
+pub(crate) fn drop_if(condition: bool) -> Line {
+    if condition { Line::Drop } else { Line::Pass }
+}
+
+/// A line that nobody can read.
+pub(crate) fn break_if(condition: bool) -> Line {
+    if condition {
+        Line::Instead("x\n".into())
+    } else {
+        Line::Pass
+    }
+}
+
+pub(crate) fn set_if(condition: bool, line: &Value, member: &str, value: Value) -> Line {
+    if !condition {
+        return Line::Pass;
+    }
+    let mut line = line.clone();
+    line[member] = value;
+    Line::Instead(format!("{line}\n"))
+}

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod agent_faults;
+mod agents;
 mod edge_faults;
 mod edges;
 mod fault;

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use conformance::frame::{DATA, Frame};
@@ -116,13 +116,18 @@ async fn carry(
     world: Arc<World>,
     fault: Fault,
 ) -> std::io::Result<()> {
+    world.connections.fetch_add(1, Ordering::Relaxed);
     let seen = Seen::new(world);
     let head = http_head(&mut inner).await?;
     let request = Request {
         seen: &seen,
         head: &head,
         alpn: inner.get_ref().1.alpn_protocol().is_some(),
-        own_name: inner.get_ref().1.server_name() == Some(&behind.name),
+        own_name: inner
+            .get_ref()
+            .1
+            .server_name()
+            .is_none_or(|name| name == behind.name),
     };
     let (mut asked, mut change): (_, fn(String) -> String) = (head.clone(), |answer| answer);
     match (fault.ask)(&request) {

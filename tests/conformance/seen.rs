@@ -1,6 +1,9 @@
 //! What a proxy has seen of a connection: enough for a fault to strike in one case only.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use conformance::frame::{DATA, FIN, Frame, SYN};
 
@@ -8,8 +11,10 @@ use conformance::frame::{DATA, FIN, Frame, SYN};
 const KEPT: usize = 256;
 
 /// What every connection of one provider has in common.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct World {
+    /// How many there were.
+    pub(crate) connections: AtomicUsize,
     pub(crate) token: String,
     pub(crate) expired: String,
     pub(crate) http: String,
@@ -70,7 +75,7 @@ impl Seen {
         let body = stream.behind_head(&frame.body);
         stream.down_bytes += body.len();
         keep(&mut stream.down, &body);
-        stream.http = contains(&stream.head, http.as_bytes());
+        stream.http = !http.is_empty() && contains(&stream.head, http.as_bytes());
     }
 
     pub(crate) fn of(&self, frame: &Frame) -> Option<&Stream> {

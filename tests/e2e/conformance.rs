@@ -133,3 +133,36 @@ fn what_is_asked_wrongly_is_a_mistake_of_usage() {
         assert_eq!(output.status.code(), Some(2), "{words:?}");
     }
 }
+
+#[test]
+fn an_agent_that_never_comes_fails_and_hears_what_it_is_told() {
+    let told = tempfile::NamedTempFile::new().unwrap();
+    let command = format!(
+        "sh -c 'echo {{url}} {{token}} {{origin}} {{ca}} > {}'",
+        told.path().display()
+    );
+    let words = [
+        "conformance",
+        "agent",
+        "--run",
+        &command,
+        "--case",
+        "hello",
+        "--binding",
+        "mux",
+        "--patience",
+        "1s",
+    ];
+    let output = run(tests::adit().args(words));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{table}");
+    assert!(
+        table.contains("no TCP connection of the agent within 1.0s"),
+        "{table}"
+    );
+    let told = fs::read_to_string(told.path()).unwrap();
+    assert!(
+        told.starts_with("https://127.0.0.1:") && told.ends_with(".pem\n"),
+        "{told}"
+    );
+}

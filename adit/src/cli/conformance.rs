@@ -6,6 +6,12 @@ use conformance::Binding;
 
 use super::duration::duration;
 
+const AGENT_HELP: &str = "\
+COMMAND goes to sh. In it stand {url} for the edge, {token} for a token that is good there, {origin}
+for the host and port to forward to, and {ca} for a PEM file that vouches for the edge:
+
+  adit conformance agent --run 'my-agent --edge {url} --token {token} --ca {ca} {origin}'";
+
 /// Does a peer speak the tunnel protocol as docs/protocol.md says?
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ConformanceCommand {
@@ -14,6 +20,11 @@ pub(crate) enum ConformanceCommand {
     /// The token must be a bearer token. The more kinds of endpoints it grants (http, tcp, udp, tls), the more can be tested;
     /// they must be in nobody else's hands meanwhile, and exclusive.
     Edge(TestedEdgeArgs),
+    /// Test any agent from outside, as its edge and as its origin
+    ///
+    /// The agent is started anew for each case, and stopped behind it.
+    #[command(after_help = AGENT_HELP)]
+    Agent(TestedAgentArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +53,20 @@ pub(crate) struct TestedEdgeArgs {
     /// The address of the edge [default: what its name resolves to]
     #[arg(long, value_name = "IP")]
     pub(crate) address: Option<IpAddr>,
+
+    #[command(flatten)]
+    pub(crate) which: WhichArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestedAgentArgs {
+    /// Starts the agent
+    #[arg(long, value_name = "COMMAND", required_unless_present = "list")]
+    pub(crate) run: Option<String>,
+
+    /// Where the edge and the origin listen
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
 
     #[command(flatten)]
     pub(crate) which: WhichArgs,

@@ -19,7 +19,7 @@ pub(crate) use self::{
         ConsentCommand, DeviceCommand, EdgeCommand, EndpointCommand, KeyCommand, NamesArgs,
         RestoreArgs, RevokeArgs, TokenCommand,
     },
-    conformance::{ConformanceCommand, TestedEdgeArgs, WhichArgs},
+    conformance::{ConformanceCommand, TestedAgentArgs, TestedEdgeArgs, WhichArgs},
     dev::DevArgs,
     provider::{ConfigCommand, ProcessArgs, RoleArgs, RoleName, ServeArgs},
     run::RunArgs,

@@ -12,7 +12,7 @@ use tunnel::{
 use super::{
     Ended, Farewell, Notice, Order,
     binds::Binds,
-    greet::{Reader, Writer},
+    greet::{Reader, Writer, next_line},
     renewal::{Asked, Renewal},
 };
 use crate::{
@@ -49,7 +49,7 @@ impl Control {
         loop {
             let done = tokio::select! {
                 () = cancel.cancelled() => Err(Ended::Lost("this end closed it".into())),
-                line = read(&mut reader) => self.line(line, &mut renewal).await,
+                line = read(&*self.transport, &mut reader) => self.line(line, &mut renewal).await,
                 Some(order) = self.orders.recv() => self.order(order).await,
                 Ok(()) = wanted.changed(), if !self.leaving => {
                     wanted.mark_unchanged();
@@ -226,10 +226,7 @@ impl Control {
 }
 
 /// May be dropped half way: the reader keeps what has come.
-async fn read(reader: &mut Reader) -> Result<EdgeMessage, Ended> {
-    match reader.next::<EdgeMessage>().await {
-        Ok(Some(message)) => Ok(message),
-        Ok(None) => Err(Ended::Lost("the edge ended the session".into())),
-        Err(error) => Err(error.into()),
-    }
+async fn read(transport: &dyn Transport, reader: &mut Reader) -> Result<EdgeMessage, Ended> {
+    let line = next_line(transport, reader).await?;
+    line.ok_or_else(|| Ended::Lost("the edge ended the session".into()))
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use token::{Binding, ProofKey};
 use tokio::io::{ReadHalf, WriteHalf};
 use tunnel::{
-    Code, ControlReader, ControlWriter, Secret, Transport, limits,
+    Code, ControlReader, ControlWriter, Secret, Transport,
+    control::ControlError,
+    limits,
     message::{AgentMessage, EdgeMessage, ErrorMessage, Hello, Welcome},
 };
 
@@ -88,16 +90,16 @@ async fn talk(
         hello.proof = holder.prove(Binding::Exporter(&exporter))?;
     }
     writer.send(&AgentMessage::Hello(hello)).await?;
-    let mut welcome = match first_line(&mut reader).await? {
+    let mut welcome = match first_line(&**transport, &mut reader).await? {
         First::Welcome(welcome) => welcome,
         First::Challenge(nonce) => {
             let proof = holder.answer(&nonce)?;
             writer.send(&AgentMessage::Proof { proof }).await?;
-            first_welcome(&mut reader).await?
+            first_welcome(&**transport, &mut reader).await?
         }
     };
     while welcome.more {
-        let next = first_welcome(&mut reader).await?;
+        let next = first_welcome(&**transport, &mut reader).await?;
         welcome.bound.extend(next.bound);
         welcome.more = next.more;
     }
@@ -112,16 +114,28 @@ enum First {
     Challenge(String),
 }
 
-async fn first_welcome(reader: &mut Reader) -> Result<Welcome, Ended> {
-    match first_line(reader).await? {
+async fn first_welcome(transport: &dyn Transport, reader: &mut Reader) -> Result<Welcome, Ended> {
+    match first_line(transport, reader).await? {
         First::Welcome(welcome) => Ok(welcome),
         First::Challenge(_) => Err(Ended::Lost("the edge asks for one proof too many".into())),
     }
 }
 
-async fn first_line(reader: &mut Reader) -> Result<First, Ended> {
+/// The edge's next line. One that the protocol does not allow ends the session, and the edge is told by the code.
+pub(super) async fn next_line(
+    transport: &dyn Transport,
+    reader: &mut Reader,
+) -> Result<Option<EdgeMessage>, Ended> {
+    let line = reader.next::<EdgeMessage>().await;
+    if let Err(error @ ControlError::Line(_)) = &line {
+        transport.close(Code::Protocol, &error.to_string());
+    }
+    Ok(line?)
+}
+
+async fn first_line(transport: &dyn Transport, reader: &mut Reader) -> Result<First, Ended> {
     loop {
-        match reader.next::<EdgeMessage>().await? {
+        match next_line(transport, reader).await? {
             Some(EdgeMessage::Welcome(welcome)) => return Ok(First::Welcome(welcome)),
             Some(EdgeMessage::Challenge { nonce }) => return Ok(First::Challenge(nonce)),
             Some(EdgeMessage::Error(error)) => return Err(Ended::Refused(error)),

@@ -14,10 +14,10 @@ use super::{
     Peer,
     opening::forged,
     upgrade::{answer, ask},
-    visitor::{exactly, to_end},
 };
 use crate::{
     case::{Outcome, ensure, failed, not_tested},
+    exchange::{exactly, to_end},
     head::Head,
 };
 

@@ -12,10 +12,11 @@ use tunnel::{Code, Stream, StreamReset};
 use super::{
     Peer,
     session::Session,
-    visitor::{Answer, bound, exactly, name_of, pour, to_end},
+    visitor::{Answer, bound, name_of},
 };
 use crate::{
     case::{Outcome, ensure, failed, within},
+    exchange::{exactly, pour, to_end},
     head::AUTHORITY,
 };
 

@@ -2,12 +2,9 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{
-    Peer,
-    session::Session,
-    visitor::{bound, exactly},
-};
+use super::{Peer, session::Session, visitor::bound};
 use crate::case::{Outcome, ensure, within};
+use crate::exchange::exactly;
 
 /// Many windows of a stream.
 const BULK: usize = 4 << 20;

@@ -16,10 +16,11 @@ use super::{
     connect::told,
     session::{LET_GO, Session},
     upgrade::ask,
-    visitor::{bound, exactly},
+    visitor::bound,
 };
 use crate::{
     case::{Outcome, ensure, failed, within},
+    exchange::exactly,
     frame::{ACK, DATA, FIRST_WINDOW, Frame, GO_AWAY, PING, RST, SYN, WINDOW},
     head::Head,
 };
@@ -154,7 +155,7 @@ pub(super) async fn window(peer: Peer) -> Outcome {
     let mut visitor = peer.visit(&welcome).await?;
     let own = visitor.local_addr()?;
     let pouring = tokio::spawn(async move {
-        super::visitor::pour(&mut visitor, &vec![7; 2 << 20]).await;
+        crate::exchange::pour(&mut visitor, &vec![7; 2 << 20]).await;
         visitor
     });
     let first = mux.stream_of(own).await?;

@@ -1,17 +1,20 @@
 //! `adit conformance`: the kit's cases, asked of a peer, as a table or as JSON.
 
-use std::{io::Write, path::Path};
+mod command;
+
+use std::{io::Write, path::Path, sync::Arc};
 
 use conformance::{
-    Binding, Case, Report,
+    Binding, Case, Report, agent,
     edge::{self, Edge},
 };
 use serde_json::json;
 use tunnel::Secret;
 use zeroize::Zeroizing;
 
+use self::command::Template;
 use crate::{
-    cli::{ConformanceCommand, TestedEdgeArgs, WhichArgs},
+    cli::{ConformanceCommand, TestedAgentArgs, TestedEdgeArgs, WhichArgs},
     credentials::{read_bounded, read_stdin},
     failure::{Exit, Failure, OrFail},
     share,
@@ -20,6 +23,7 @@ use crate::{
 pub(crate) async fn run(command: ConformanceCommand) -> Result<(), Failure> {
     match command {
         ConformanceCommand::Edge(args) => of_edge(args).await,
+        ConformanceCommand::Agent(args) => of_agent(args).await,
     }
 }
 
@@ -56,6 +60,19 @@ async fn of_edge(args: TestedEdgeArgs) -> Result<(), Failure> {
                 .advise("adit doctor looks at what is between this machine and an edge"),
         ),
     }
+}
+
+async fn of_agent(args: TestedAgentArgs) -> Result<(), Failure> {
+    let cases = chosen(agent::cases(), &args.which.cases)?;
+    let Some(command) = args.run.filter(|_| !args.which.list) else {
+        list(&cases, args.which.json);
+        return Ok(());
+    };
+    let patience = args.which.patience.unwrap_or(conformance::PATIENCE);
+    let how = (bindings(&args.which), patience);
+    let start = Arc::new(Template(command));
+    let report = agent::run(start, args.address, cases, (&how.0, how.1)).await;
+    tell(&report.or_fail(Exit::Failed, "the kit broke")?, &args.which)
 }
 
 fn bindings(which: &WhichArgs) -> Vec<Binding> {
