@@ -23,11 +23,12 @@ const DEFAULT_NAME: &str = concat!("adit/", env!("CARGO_PKG_VERSION"));
 /// Which binding to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TransportChoice {
-    /// QUIC where it gets through, TCP elsewhere.
+    /// QUIC where it gets through, TCP elsewhere, and a WebSocket where nothing else does.
     #[default]
     Auto,
     Quic,
     Tcp,
+    WebSocket,
 }
 
 #[derive(Clone, Debug)]

@@ -73,6 +73,8 @@ pub enum Why {
     Fastest,
     /// QUIC did not get through.
     UdpBlocked,
+    /// Neither QUIC nor the upgrade to the mux did.
+    UpgradeBlocked,
     /// QUIC gets through again.
     UdpBack,
 }
@@ -90,6 +92,7 @@ impl Why {
             Self::Chosen => "as chosen",
             Self::Fastest => "answered first",
             Self::UdpBlocked => "QUIC does not get through",
+            Self::UpgradeBlocked => "nothing else gets through",
             Self::UdpBack => "QUIC gets through again",
         }
     }

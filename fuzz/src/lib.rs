@@ -43,6 +43,8 @@ mod tokens;
 mod traces;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod websocket;
 
 /// For targets that take microseconds: all of them together stay within a few seconds of a debug build.
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 use tests::{Dev, Process, program, run};
 
 /// Chromium for one visit, with a home of its own whose certificate database trusts `cas`.
-fn chromium(home: &Path, cas: &[&Path], url: &str) -> Command {
+pub(crate) fn chromium(home: &Path, cas: &[&Path], url: &str) -> Command {
     let database = home.join(".pki/nssdb");
     fs::create_dir_all(&database).unwrap();
     let db = format!("sql:{}", database.display());
@@ -34,19 +34,19 @@ fn chromium(home: &Path, cas: &[&Path], url: &str) -> Command {
     ]);
     command.args([
         "--disable-dev-shm-usage",
-        "--timeout=30000",
         "--host-resolver-rules=MAP *.test 127.0.0.1",
     ]);
     command.arg(format!(
         "--user-data-dir={}",
         home.join("profile").display()
     ));
-    command.args(["--dump-dom", url]);
+    command.arg(url);
     command
 }
 
+/// What the page has become when it is loaded.
 fn page_of(mut command: Command) -> String {
-    let output = run(&mut command);
+    let output = run(command.args(["--dump-dom", "--timeout=30000"]));
     let dom = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success() && !dom.is_empty(),

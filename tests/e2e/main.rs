@@ -28,6 +28,7 @@ mod run_file;
 mod serve;
 mod service;
 mod sign_in;
+mod tab;
 mod tls;
 mod tokens;
 mod traces;

@@ -1,7 +1,7 @@
 //! The open tunnel protocol: what an edge and an agent say to each other, and the bindings that carry it.
 //!
 //! `docs/protocol.md` is the specification; the modules follow its sections. A [`Transport`] is one session over one
-//! binding: [`quic`] over UDP, [`upgrade`] with [`mux`] over TLS and TCP. Both hand out the same [`Stream`].
+//! binding: [`quic`] over UDP, [`upgrade`] or [`websocket`] with [`mux`] over TLS and TCP. All hand out the same [`Stream`].
 
 pub mod bounds;
 pub mod code;
@@ -22,6 +22,7 @@ mod tls_for_tests;
 pub mod trace;
 mod transport;
 pub mod upgrade;
+pub mod websocket;
 
 pub use code::{Code, StreamReset};
 pub use control::{ControlReader, ControlWriter};

@@ -58,6 +58,7 @@ pub(crate) const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 pub enum TransportKind {
     Quic,
     Tcp,
+    WebSocket,
     /// No connection of its own: each stream is one.
     Single,
 }
@@ -116,12 +117,13 @@ impl From<TransportError> for io::Error {
 }
 
 impl TransportKind {
-    pub const ALL: [Self; 3] = [Self::Quic, Self::Tcp, Self::Single];
+    pub const ALL: [Self; 4] = [Self::Quic, Self::Tcp, Self::WebSocket, Self::Single];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Quic => "quic",
             Self::Tcp => "tcp",
+            Self::WebSocket => "websocket",
             Self::Single => "single",
         }
     }

@@ -16,11 +16,12 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub(crate) use self::request::names;
 pub use self::{
     request::{asks_for, is_tunnel_request},
     transport::{MuxTransport, budget},
 };
-use crate::{Code, limits, message::ErrorMessage, mux::Role};
+use crate::{Code, limits, message::ErrorMessage, mux::Role, websocket::HandshakeError};
 
 /// Where an edge listens for agents, on its own names only (RFC 8615).
 pub const PATH: &str = "/.well-known/tunnel";
@@ -36,6 +37,8 @@ pub enum UpgradeError {
     },
     #[error("the edge switched to another protocol than adit-mux")]
     Protocol,
+    #[error("no WebSocket: {0}")]
+    WebSocket(#[from] HandshakeError),
     #[error("not an edge's name: {0}")]
     Name(#[from] http::Error),
     #[error("HTTP with the edge failed: {0}")]
@@ -57,21 +60,41 @@ where
         .header(header::CONNECTION, "upgrade")
         .header(header::UPGRADE, TOKEN)
         .body(Empty::<Bytes>::new())?;
+    let upgraded = ask(io, request, |response| {
+        if names(response.headers(), &header::UPGRADE, TOKEN) {
+            Ok(())
+        } else {
+            Err(UpgradeError::Protocol)
+        }
+    });
+    Ok(MuxTransport::upgraded(upgraded.await?, Role::Client, peer))
+}
+
+/// Sends a request for an upgrade, and gives the connection back when the answer is a switch of protocols that `is_ours`.
+pub(crate) async fn ask<I>(
+    io: I,
+    request: Request<Empty<Bytes>>,
+    is_ours: impl FnOnce(&Response<Incoming>) -> Result<(), UpgradeError>,
+) -> Result<Upgraded, UpgradeError>
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
-    let asking = async { upgraded(sender.send_request(request).await?).await };
+    let asking = async {
+        let response = sender.send_request(request).await?;
+        upgraded(response, is_ours).await
+    };
     // The connection does the reading and writing for `asking`, and hands its socket over when it ends.
     let mut connection = std::pin::pin!(connection.with_upgrades());
     let mut asking = std::pin::pin!(asking);
-    let upgraded = tokio::select! {
+    tokio::select! {
         biased;
-        upgraded = &mut asking => upgraded?,
+        upgraded = &mut asking => upgraded,
         driven = &mut connection => match (asking.await, driven) {
-            (Ok(upgraded), _) => upgraded,
-            (Err(UpgradeError::Http(_)), Err(cause)) => return Err(cause.into()),
-            (Err(error), _) => return Err(error),
+            (Err(UpgradeError::Http(_)), Err(cause)) => Err(cause.into()),
+            (asked, _) => asked,
         },
-    };
-    Ok(MuxTransport::upgraded(upgraded, Role::Client, peer))
+    }
 }
 
 /// The answer to a request for which [`is_tunnel_request`] holds, and the session that begins once it was sent: the
@@ -119,7 +142,10 @@ pub fn refuse(error: &ErrorMessage) -> Response<Full<Bytes>> {
     response
 }
 
-async fn upgraded(response: Response<Incoming>) -> Result<Upgraded, UpgradeError> {
+async fn upgraded(
+    response: Response<Incoming>,
+    is_ours: impl FnOnce(&Response<Incoming>) -> Result<(), UpgradeError>,
+) -> Result<Upgraded, UpgradeError> {
     let status = response.status();
     if status != StatusCode::SWITCHING_PROTOCOLS {
         let body = Limited::new(response.into_body(), limits::CONTROL_LINE);
@@ -129,9 +155,7 @@ async fn upgraded(response: Response<Incoming>) -> Result<Upgraded, UpgradeError
             .and_then(|body| serde_json::from_slice(&body).ok());
         return Err(UpgradeError::Refused { status, error });
     }
-    if !request::names(response.headers(), &header::UPGRADE, TOKEN) {
-        return Err(UpgradeError::Protocol);
-    }
+    is_ours(&response)?;
     Ok(on(response).await?)
 }
 

@@ -13,11 +13,13 @@ const HOST_HELP: &str =
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Transport {
-    /// QUIC where UDP works, TCP where it does not
+    /// QUIC where UDP works, TCP where it does not, a WebSocket where nothing else gets through
     #[default]
     Auto,
     Quic,
     Tcp,
+    #[value(name = "websocket")]
+    WebSocket,
 }
 
 /// Where the provider is and how to talk to it.

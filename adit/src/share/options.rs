@@ -122,6 +122,7 @@ impl From<Transport> for TransportChoice {
             Transport::Auto => Self::Auto,
             Transport::Quic => Self::Quic,
             Transport::Tcp => Self::Tcp,
+            Transport::WebSocket => Self::WebSocket,
         }
     }
 }

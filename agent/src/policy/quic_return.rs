@@ -22,7 +22,7 @@ pub(crate) fn next_try(
     last: Instant,
     dice: f64,
 ) -> Option<Instant> {
-    let wanted = choice == TransportChoice::Auto && in_use == TransportKind::Tcp;
+    let wanted = choice == TransportChoice::Auto && in_use != TransportKind::Quic;
     wanted.then(|| last + every.mul_f64(1.0 + SPREAD * dice.clamp(0.0, 1.0)))
 }
 
@@ -37,6 +37,11 @@ mod tests {
         assert_eq!(
             at(TransportChoice::Auto, TransportKind::Tcp),
             Some(now + EVERY)
+        );
+        assert!(at(TransportChoice::Auto, TransportKind::WebSocket).is_some());
+        assert_eq!(
+            at(TransportChoice::WebSocket, TransportKind::WebSocket),
+            None
         );
         assert_eq!(at(TransportChoice::Auto, TransportKind::Quic), None);
         assert_eq!(at(TransportChoice::Tcp, TransportKind::Tcp), None);

@@ -74,7 +74,8 @@ impl Race {
     ) -> (Self, Vec<Action>) {
         let (quic, tcp) = match choice {
             TransportChoice::Quic => (Lane::Waiting, Lane::Off),
-            TransportChoice::Tcp => (Lane::Off, Lane::Waiting),
+            // A WebSocket runs in TCP's lane.
+            TransportChoice::Tcp | TransportChoice::WebSocket => (Lane::Off, Lane::Waiting),
             TransportChoice::Auto => (Lane::Waiting, Lane::Waiting),
         };
         let mut race = Self {

@@ -1,10 +1,10 @@
 //! Runs the race of [`crate::policy::race`] against the network.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use model::UnixTime;
-use tokio::time::Instant;
+use tokio::{net::TcpStream, time::Instant};
 use tunnel::{
     Code, Limits, Secret, Transport, TransportKind,
     message::{ErrorMessage, Hello},
@@ -69,8 +69,8 @@ struct Runner<'a> {
     opening: &'a Opening,
     shared: &'a Arc<Shared>,
     steps: FuturesUnordered<BoxFuture<'a, Step>>,
-    /// Connected and waiting for its turn to say hello.
-    parked: Vec<Arc<dyn Transport>>,
+    /// Connected and waiting for its turn to say hello, by the lane of the race.
+    parked: Vec<(TransportKind, Arc<dyn Transport>)>,
     failures: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn open(opening: &Opening, shared: &Arc<Shared>) -> Result<Open
         failures: Vec::new(),
     };
     let result = runner.run().await;
-    for transport in runner.parked {
+    for (_, transport) in runner.parked {
         transport.close(Code::Ok, "not needed");
     }
     result
@@ -117,20 +117,24 @@ impl Runner<'_> {
         let (opening, shared) = (self.opening, self.shared);
         match action {
             Action::Connect(kind) => {
+                let transport = match (kind, opening.choice) {
+                    (TransportKind::Tcp, TransportChoice::WebSocket) => TransportKind::WebSocket,
+                    _ => kind,
+                };
                 shared.tell(Event::Connecting {
                     location: opening.location.clone(),
-                    transport: kind,
+                    transport,
                 });
                 let dialling = dial_edge(kind, opening, shared);
                 let step = dialling.map(move |result| Step::Dialled(kind, result));
                 self.steps.push(step.boxed());
             }
             Action::SayHello(kind) => {
-                let Some(at) = self.parked.iter().position(|t| t.kind() == kind) else {
+                let Some(at) = self.parked.iter().position(|(lane, _)| *lane == kind) else {
                     return;
                 };
                 let greeting = greet(
-                    self.parked.swap_remove(at),
+                    self.parked.swap_remove(at).1,
                     opening.hello.clone(),
                     shared.settings.tokens.key(),
                     opening.location.host(),
@@ -146,7 +150,7 @@ impl Runner<'_> {
     fn input(&mut self, step: Step) -> Result<(Input, Option<Greeted>), OpenError> {
         Ok(match step {
             Step::Dialled(kind, Ok(transport)) => {
-                self.parked.push(transport);
+                self.parked.push((kind, transport));
                 (Input::Connected(kind), None)
             }
             Step::Greeted(kind, Ok(greeted)) => (Input::Welcomed(kind), Some(greeted)),
@@ -171,9 +175,14 @@ impl Runner<'_> {
         } = greeted;
         let why = match self.opening.choice {
             _ if self.opening.quic_again => Why::UdpBack,
+            TransportChoice::Auto if transport.kind() == TransportKind::WebSocket => {
+                Why::UpgradeBlocked
+            }
             TransportChoice::Auto if udp_blocked => Why::UdpBlocked,
             TransportChoice::Auto => Why::Fastest,
-            TransportChoice::Quic | TransportChoice::Tcp => Why::Chosen,
+            TransportChoice::Quic | TransportChoice::Tcp | TransportChoice::WebSocket => {
+                Why::Chosen
+            }
         };
         let asked = self.opening.hello.bind.as_deref();
         let connected = Connected {
@@ -210,28 +219,78 @@ async fn dial_edge(
             let transport = dial::quic(location, &settings.tls_quic, CONNECT_TIMEOUT).await;
             Ok(Arc::new(transport.map_err(failed)?))
         }
-        // The race knows no other binding.
-        TransportKind::Tcp | TransportKind::Single => {
-            let upgrading = upgrade(location, settings);
+        // The lane of TCP, whatever runs over it; the race knows no other binding.
+        TransportKind::Tcp | TransportKind::WebSocket | TransportKind::Single => {
+            let upgrading = over_tcp(opening, settings);
             let upgraded = tokio::time::timeout(CONNECT_TIMEOUT, upgrading).await;
             Ok(Arc::new(upgraded.map_err(|_| late())??))
         }
     }
 }
 
-async fn upgrade(location: &Location, settings: &Settings) -> Result<MuxTransport, Ended> {
+/// The mux itself, or a WebSocket where something on the path answers in the edge's place and lets nothing else through.
+async fn over_tcp(opening: &Opening, settings: &Settings) -> Result<MuxTransport, Ended> {
+    let location = &opening.location;
+    if opening.choice == TransportChoice::WebSocket {
+        return websocket(location, settings).await.map_err(ended);
+    }
+    match upgrade(location, settings).await {
+        Err(Failed::Upgrade(error))
+            if opening.choice == TransportChoice::Auto && is_foreign(&error) =>
+        {
+            tracing::debug!(%error, "the upgrade does not get through: trying a WebSocket");
+            websocket(location, settings).await.map_err(ended)
+        }
+        upgraded => upgraded.map_err(ended),
+    }
+}
+
+/// Why there is no session over TCP.
+enum Failed {
+    Dial(io::Error),
+    Upgrade(UpgradeError),
+}
+
+async fn upgrade(location: &Location, settings: &Settings) -> Result<MuxTransport, Failed> {
+    let (tls, peer) = tls(location, settings).await.map_err(Failed::Dial)?;
+    let upgraded = tunnel::upgrade::connect(tls, &location.authority(), peer).await;
+    upgraded.map_err(Failed::Upgrade)
+}
+
+async fn websocket(location: &Location, settings: &Settings) -> Result<MuxTransport, Failed> {
+    let (tls, peer) = tls(location, settings).await.map_err(Failed::Dial)?;
+    let upgraded = tunnel::websocket::connect(tls, &location.authority(), peer).await;
+    upgraded.map_err(Failed::Upgrade)
+}
+
+async fn tls(
+    location: &Location,
+    settings: &Settings,
+) -> io::Result<(tunnel::tls::TlsStream<TcpStream>, SocketAddr)> {
     let (host, port) = (location.host(), location.port());
     let (config, congestion) = (&settings.tls_tcp, settings.congestion);
-    let tls = dial::edge(host, port, config, congestion, CONNECT_TIMEOUT).await;
-    let tls = tls.map_err(failed)?;
-    let peer = tls.get_ref().peer_addr().map_err(lost)?;
-    let upgraded = tunnel::upgrade::connect(tls, &location.authority(), peer).await;
-    upgraded.map_err(|error| match error {
-        UpgradeError::Refused {
+    let tls = dial::edge(host, port, config, congestion, CONNECT_TIMEOUT).await?;
+    let peer = tls.get_ref().peer_addr()?;
+    Ok((tls, peer))
+}
+
+/// Not an edge's own refusal, which says a code.
+const fn is_foreign(error: &UpgradeError) -> bool {
+    match error {
+        UpgradeError::Refused { error, .. } => error.is_none(),
+        UpgradeError::Protocol | UpgradeError::Http(_) | UpgradeError::WebSocket(_) => true,
+        UpgradeError::Name(_) => false,
+    }
+}
+
+fn ended(why: Failed) -> Ended {
+    match why {
+        Failed::Dial(error) => failed(error),
+        Failed::Upgrade(UpgradeError::Refused {
             error: Some(error), ..
-        } => Ended::Refused(error),
-        other => lost(other),
-    })
+        }) => Ended::Refused(error),
+        Failed::Upgrade(error) => lost(error),
+    }
 }
 
 fn failed(error: io::Error) -> Ended {

@@ -7,7 +7,11 @@ use agent::{Event, OriginOptions, OriginTls, Target, TransportChoice, Tunnel, fo
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tunnel::{Code, Stream, StreamReset};
 
-const BOTH: [TransportChoice; 2] = [TransportChoice::Quic, TransportChoice::Tcp];
+const ALL: [TransportChoice; 3] = [
+    TransportChoice::Quic,
+    TransportChoice::Tcp,
+    TransportChoice::WebSocket,
+];
 
 struct Shared {
     session: Session,
@@ -43,7 +47,7 @@ async fn rest(stream: &mut Stream) -> std::io::Result<Vec<u8>> {
 
 #[tokio::test]
 async fn an_end_is_passed_on_and_the_answer_still_comes() {
-    for choice in BOTH {
+    for choice in ALL {
         let target = origin(|_, stream| echo(stream)).await;
         let shared = share_plain(target, choice).await;
         let (status, mut stream) = shared.session.visit(b"first, ").await;
@@ -75,7 +79,7 @@ async fn an_end_is_passed_on_and_the_answer_still_comes() {
 
 #[tokio::test]
 async fn aborts_are_passed_on_as_aborts() {
-    for choice in BOTH {
+    for choice in ALL {
         let target = origin(|_, mut stream| async move {
             stream.write_all(b"half of a bo").await.unwrap();
             stream.set_zero_linger().unwrap();
@@ -111,7 +115,7 @@ async fn aborts_are_passed_on_as_aborts() {
 
 #[tokio::test]
 async fn a_refusing_origin_gives_its_status() {
-    for choice in BOTH {
+    for choice in ALL {
         let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = gone.local_addr().unwrap();
         drop(gone);
@@ -129,7 +133,7 @@ async fn a_refusing_origin_gives_its_status() {
 
 #[tokio::test]
 async fn origins_that_never_answer_stall_no_one() {
-    for choice in BOTH {
+    for choice in ALL {
         let target = origin(|n, stream| async move {
             match n {
                 0..300 => std::future::pending().await,
@@ -171,7 +175,7 @@ async fn origins_that_never_answer_stall_no_one() {
 
 #[tokio::test]
 async fn large_bodies_go_through_whole() {
-    for choice in BOTH {
+    for choice in ALL {
         let target = origin(|_, stream| echo(stream)).await;
         let shared = share_plain(target, choice).await;
         let (_, stream) = shared.session.visit(b"").await;

@@ -59,7 +59,11 @@ async fn a_token_that_names_no_edge_is_asked_for_anew() {
 #[tokio::test]
 async fn a_key_is_proved_in_the_hello_and_when_the_edge_asks() {
     let identity = Identity::new();
-    for choice in [TransportChoice::Quic, TransportChoice::Tcp] {
+    for choice in [
+        TransportChoice::Quic,
+        TransportChoice::Tcp,
+        TransportChoice::WebSocket,
+    ] {
         let mut edge = Edge::start(&identity, Udp::Quic).await;
         let key = Arc::new(ProofKey::generate().unwrap());
         let tokens = Arc::new(Tokens {
@@ -106,11 +110,12 @@ async fn an_agent_without_the_key_says_so() {
 }
 
 #[tokio::test]
-async fn hello_and_welcome_over_both_bindings() {
+async fn hello_and_welcome_over_all_bindings() {
     let identity = Identity::new();
     for (choice, kind) in [
         (TransportChoice::Quic, TransportKind::Quic),
         (TransportChoice::Tcp, TransportKind::Tcp),
+        (TransportChoice::WebSocket, TransportKind::WebSocket),
     ] {
         let mut edge = Edge::start(&identity, Udp::Quic).await;
         let builder = agent(&identity, &edge).transport(choice).name("test/1");
@@ -337,7 +342,11 @@ async fn fatal_codes_end_the_tunnel() {
         ),
         "{end}"
     );
-    for choice in [TransportChoice::Quic, TransportChoice::Tcp] {
+    for choice in [
+        TransportChoice::Quic,
+        TransportChoice::Tcp,
+        TransportChoice::WebSocket,
+    ] {
         let builder = agent(&identity, &edge).transport(choice);
         let tunnel = builder.build().unwrap().bind(bind());
         let session = edge.welcomed().await;

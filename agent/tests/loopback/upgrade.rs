@@ -1,14 +1,17 @@
 //! The HTTPS binding of the edge of these tests.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, pin::Pin, sync::Arc};
 
 use http_body_util::Empty;
 use hyper::{body::Bytes, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::mpsc, task::JoinSet};
 use tokio_rustls::server::TlsStream;
+use tunnel::upgrade::{MuxTransport, UpgradeError};
 
 use crate::edge::{Session, hello};
+
+type Upgrading = Pin<Box<dyn Future<Output = Result<MuxTransport, UpgradeError>> + Send>>;
 
 pub(crate) async fn serve(tls: TlsStream<TcpStream>, out: mpsc::Sender<Session>) {
     let Ok(peer) = tls.get_ref().0.peer_addr() else {
@@ -16,8 +19,14 @@ pub(crate) async fn serve(tls: TlsStream<TcpStream>, out: mpsc::Sender<Session>)
     };
     let (sessions, mut session) = mpsc::channel(1);
     let service = service_fn(move |request| {
-        assert!(tunnel::upgrade::is_tunnel_request(&request));
-        let (response, upgrading) = tunnel::upgrade::accept(request, peer);
+        let (response, upgrading): (_, Upgrading) = if tunnel::websocket::asks(&request) {
+            let (response, upgrading) = tunnel::websocket::accept(request, peer).unwrap();
+            (response, Box::pin(upgrading))
+        } else {
+            assert!(tunnel::upgrade::is_tunnel_request(&request));
+            let (response, upgrading) = tunnel::upgrade::accept(request, peer);
+            (response, Box::pin(upgrading))
+        };
         sessions.try_send(upgrading).unwrap();
         async { Ok::<_, Infallible>(response.map(|()| Empty::<Bytes>::new())) }
     });

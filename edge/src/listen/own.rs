@@ -15,7 +15,13 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
-use tunnel::{Code, message::ErrorMessage, single, upgrade};
+use tunnel::{
+    Code,
+    message::ErrorMessage,
+    single,
+    upgrade::{self, MuxTransport, UpgradeError},
+    websocket::{self, HandshakeError},
+};
 
 use super::{Front, VisitorSlot, strangers::Stranger};
 use crate::{
@@ -77,7 +83,10 @@ where
 impl Door {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         if upgrade::is_tunnel_request(&request) {
-            return self.tunnel(request);
+            return self.session(|| Ok(upgrade::accept(request, self.peer)));
+        }
+        if websocket::asks(&request) {
+            return self.session(|| websocket::accept(request, self.peer));
         }
         if upgrade::asks_for(&request, single::TOKEN) {
             let known = || drop(self.take_stranger());
@@ -86,7 +95,8 @@ impl Door {
         }
         match request.uri().path() {
             upgrade::PATH => {
-                let message = "ask for GET with Upgrade: adit-mux or adit-single over HTTP/1.1";
+                let message =
+                    "ask for GET with Upgrade: adit-mux, websocket or adit-single over HTTP/1.1";
                 upgrade::refuse(&ErrorMessage::new(Code::Version, message))
             }
             "/" => self.about(&request),
@@ -98,13 +108,22 @@ impl Door {
         }
     }
 
-    fn tunnel(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    fn session<U>(
+        &self,
+        accept: impl FnOnce() -> Result<(Response<()>, U), HandshakeError>,
+    ) -> Response<Full<Bytes>>
+    where
+        U: Future<Output = Result<MuxTransport, UpgradeError>> + Send + 'static,
+    {
         let slot = self.slot.clone();
+        let (response, upgrading) = match accept() {
+            Ok(accepted) => accepted,
+            Err(error) => return websocket::refuse(error),
+        };
         let Some(stranger) = self.take_stranger() else {
             let message = "this connection is a session already";
             return upgrade::refuse(&ErrorMessage::new(Code::Protocol, message));
         };
-        let (response, upgrading) = upgrade::accept(request, self.peer);
         let (desk, cut) = (self.front.desk.clone(), self.front.stages.cut.clone());
         // Boxed, as what is waited for under another future takes its place twice.
         let session = Box::pin(async move {

@@ -13,12 +13,17 @@ use tunnel::{
     Code, ControlReader, ControlWriter, Stream, StreamHead, Transport, TransportError,
     TransportKind,
     message::{AgentMessage, EdgeMessage, ErrorMessage, Hello, Welcome},
-    quic, upgrade,
+    quic, upgrade, websocket,
 };
 
 use super::bed::{Bed, EDGE, within};
 
-pub(crate) const BOTH: [TransportKind; 2] = [TransportKind::Quic, TransportKind::Tcp];
+/// Bindings with a control stream.
+pub(crate) const ALL: [TransportKind; 3] = [
+    TransportKind::Quic,
+    TransportKind::Tcp,
+    TransportKind::WebSocket,
+];
 
 pub(crate) struct Agent {
     pub(crate) transport: Arc<dyn Transport>,
@@ -49,15 +54,17 @@ pub(crate) async fn connect(bed: &Bed, kind: TransportKind) -> Connected {
             }
         }
         TransportKind::Single => panic!("no session of one connection"),
-        TransportKind::Tcp => {
+        TransportKind::Tcp | TransportKind::WebSocket => {
             let stream = TcpStream::connect(address).await.unwrap();
             let connector = TlsConnector::from(Arc::new(bed.ca.client(&[b"http/1.1"])));
             let name = ServerName::try_from(EDGE).unwrap();
             let tls = within(connector.connect(name, stream)).await.unwrap();
             let authority = format!("{EDGE}:{}", address.port());
-            let transport = within(upgrade::connect(tls, &authority, address))
-                .await
-                .unwrap();
+            let transport = match kind {
+                TransportKind::Tcp => within(upgrade::connect(tls, &authority, address)).await,
+                _ => within(websocket::connect(tls, &authority, address)).await,
+            };
+            let transport = transport.unwrap();
             Connected {
                 transport: Arc::new(transport),
                 endpoint: None,

@@ -18,7 +18,7 @@ use tunnel::{
 };
 
 use super::{
-    agent::{Agent, BOTH, connect},
+    agent::{ALL, Agent, connect},
     bed::{Bed, PATIENCE, within},
 };
 use crate::ConnectionEnd;
@@ -89,7 +89,7 @@ impl Flow {
 
 #[tokio::test]
 async fn frames_are_for_agents_over_quic_that_asked_for_them() {
-    for kind in BOTH {
+    for kind in ALL {
         for asked in [false, true] {
             let bed = Bed::start().await;
             let agent = join(&bed, kind, asked).await;

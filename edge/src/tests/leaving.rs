@@ -9,13 +9,13 @@ use tunnel::{
 };
 
 use super::{
-    agent::{Agent, BOTH},
+    agent::{ALL, Agent},
     bed::{Bed, now, put, within},
 };
 
 #[tokio::test]
 async fn an_edge_that_stops_says_so_and_takes_its_placements_back() {
-    for kind in BOTH {
+    for kind in ALL {
         let mut bed = Bed::start().await;
         let port = bed.claim_port().await;
         let hello = bed.hello(&[&port]).await;
@@ -54,7 +54,7 @@ async fn agents_are_told_where_else_to_go_and_visitors_come_until_they_went() {
     )
     .await;
     let port = bed.claim_port().await;
-    let mut agent = Agent::join(&bed, BOTH[0], bed.hello(&[&port]).await)
+    let mut agent = Agent::join(&bed, ALL[0], bed.hello(&[&port]).await)
         .await
         .unwrap();
     assert_eq!(agent.welcome.edges, std::slice::from_ref(&other.url));
@@ -64,7 +64,7 @@ async fn agents_are_told_where_else_to_go_and_visitors_come_until_they_went() {
         message => panic!("{message:?}"),
     }
     let late = bed.hello(&[&port]).await;
-    let refused = Agent::join(&bed, BOTH[0], late).await.err().unwrap();
+    let refused = Agent::join(&bed, ALL[0], late).await.err().unwrap();
     assert_eq!(refused.code, Code::Draining);
     let visitor = bed.visit_port().await;
     drop((agent.accept().await, visitor));

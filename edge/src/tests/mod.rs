@@ -13,3 +13,4 @@ mod sessions;
 mod single;
 mod strangers;
 mod trust;
+mod websocket;

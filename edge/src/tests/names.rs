@@ -15,7 +15,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    agent::{Agent, BOTH},
+    agent::{ALL, Agent},
     bed::{Bed, EDGE, within},
     ca::Ca,
 };
@@ -47,7 +47,7 @@ async fn a_name_that_is_nobodys_gets_an_alert_and_no_certificate() {
 
 #[tokio::test]
 async fn a_passthrough_endpoint_keeps_its_key_and_its_bytes() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let host = bed
             .claim("t.localhost", Kind::Tls, Sharing::Exclusive)

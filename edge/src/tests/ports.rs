@@ -10,7 +10,7 @@ use tokio::{
 use tunnel::{Code, StreamReset};
 
 use super::{
-    agent::{Agent, BOTH},
+    agent::{ALL, Agent},
     bed::{Bed, within},
 };
 use crate::ConnectionEnd;
@@ -23,7 +23,7 @@ async fn to_end(stream: &mut (impl AsyncReadExt + Unpin)) -> std::io::Result<Vec
 
 #[tokio::test]
 async fn each_direction_ends_by_itself() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let port = bed.claim_port().await;
         let agent = Agent::join(&bed, kind, bed.hello(&[&port]).await)
@@ -58,7 +58,7 @@ async fn each_direction_ends_by_itself() {
 
 #[tokio::test]
 async fn the_origin_may_speak_first() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let port = bed.claim_port().await;
         let agent = Agent::join(&bed, kind, bed.hello(&[&port]).await)
@@ -76,7 +76,7 @@ async fn the_origin_may_speak_first() {
 
 #[tokio::test]
 async fn an_abort_of_one_side_is_an_abort_on_the_other() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let port = bed.claim_port().await;
         let agent = Agent::join(&bed, kind, bed.hello(&[&port]).await)
@@ -112,7 +112,7 @@ async fn an_abort_of_one_side_is_an_abort_on_the_other() {
 
 #[tokio::test]
 async fn a_refused_stream_is_reset_and_named() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let port = bed.claim_port().await;
         let agent = Agent::join(&bed, kind, bed.hello(&[&port]).await)
@@ -139,7 +139,7 @@ async fn a_refused_stream_is_reset_and_named() {
 async fn an_agent_that_does_not_answer_costs_its_visitor_three_seconds() {
     let bed = Bed::start().await;
     let port = bed.claim_port().await;
-    let agent = Agent::join(&bed, BOTH[0], bed.hello(&[&port]).await)
+    let agent = Agent::join(&bed, ALL[0], bed.hello(&[&port]).await)
         .await
         .unwrap();
     let mut visitor = bed.visit_port().await;
@@ -154,7 +154,7 @@ async fn an_agent_that_does_not_answer_costs_its_visitor_three_seconds() {
 
 #[tokio::test]
 async fn origins_that_never_answer_do_not_stall_the_session() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let port = bed.claim_port().await;
         let agent = Agent::join(&bed, kind, bed.hello(&[&port]).await)
@@ -186,7 +186,7 @@ async fn a_visitor_waits_a_moment_for_an_agent() {
     let hello = bed.hello(&[&port]).await;
     let mut visitor = bed.visit_port().await;
     visitor.write_all(b"early").await.unwrap();
-    let agent = Agent::join(&bed, BOTH[0], hello).await.unwrap();
+    let agent = Agent::join(&bed, ALL[0], hello).await.unwrap();
     let (_, mut stream) = agent.accept().await;
     let mut early = [0; 5];
     within(stream.read_exact(&mut early)).await.unwrap();
@@ -227,7 +227,7 @@ async fn a_session_has_as_many_streams_as_its_token_says() {
     let mut claims = bed.claims(&[&port]).await;
     claims.grant.limits.streams = Some(1);
     let hello = super::bed::hello(bed.sign(&claims));
-    let agent = Agent::join(&bed, BOTH[0], hello).await.unwrap();
+    let agent = Agent::join(&bed, ALL[0], hello).await.unwrap();
     assert_eq!(agent.welcome.limits.streams, 1);
     let first = bed.visit_port().await;
     let held = agent.accept().await;
@@ -244,7 +244,7 @@ async fn a_session_has_as_many_streams_as_its_token_says() {
 async fn what_is_left_when_the_edge_stops_is_reset() {
     let mut bed = Bed::start_with(|config| config.limits.drain = Duration::from_millis(100)).await;
     let port = bed.claim_port().await;
-    let agent = Agent::join(&bed, BOTH[0], bed.hello(&[&port]).await)
+    let agent = Agent::join(&bed, ALL[0], bed.hello(&[&port]).await)
         .await
         .unwrap();
     let mut visitor = bed.visit_port().await;

@@ -9,7 +9,7 @@ use tunnel::{
 };
 
 use super::{
-    agent::{BOTH, Connected, connect},
+    agent::{ALL, Connected, connect},
     bed::{Bed, EDGE, hello, within},
 };
 
@@ -93,7 +93,7 @@ async fn a_proof_counts_on_its_own_connection_only() {
 
 #[tokio::test]
 async fn who_cannot_read_the_exporter_answers_a_nonce() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let host = bed
             .claim("a.localhost", Kind::Http, Sharing::Exclusive)

@@ -8,7 +8,7 @@ use tunnel::{
 };
 
 use super::{
-    agent::{Agent, BOTH, connect},
+    agent::{ALL, Agent, connect},
     bed::{Bed, hello, within},
 };
 
@@ -25,7 +25,7 @@ fn bind(id: u32, host: &str) -> Bind {
 
 #[tokio::test]
 async fn the_token_alone_is_the_tunnel() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let host = bed
             .claim("a.localhost", Kind::Http, Sharing::Exclusive)
@@ -70,7 +70,7 @@ async fn the_token_alone_is_the_tunnel() {
 
 #[tokio::test]
 async fn a_refusal_is_told_on_the_control_stream_and_by_the_close() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let host = bed
             .claim("a.localhost", Kind::Http, Sharing::Exclusive)
@@ -95,7 +95,7 @@ async fn a_refusal_is_told_on_the_control_stream_and_by_the_close() {
 
 #[tokio::test]
 async fn what_is_no_hello_is_a_protocol_error() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         for line in [
             &b"{\"t\":\"drain\"}\n"[..],
@@ -117,7 +117,7 @@ async fn what_is_no_hello_is_a_protocol_error() {
 
 #[tokio::test]
 async fn an_exclusive_endpoint_is_held_by_one_session() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let host = bed
             .claim("a.localhost", Kind::Http, Sharing::Exclusive)
@@ -143,10 +143,10 @@ async fn replicas_share_the_visitors() {
     let bed = Bed::start().await;
     let name = format!("port:{}", bed.port);
     let port = bed.claim(&name, Kind::Tcp, Sharing::Replicas).await;
-    let one = Agent::join(&bed, BOTH[0], bed.hello(&[&port]).await)
+    let one = Agent::join(&bed, ALL[0], bed.hello(&[&port]).await)
         .await
         .unwrap();
-    let two = Agent::join(&bed, BOTH[1], bed.hello(&[&port]).await)
+    let two = Agent::join(&bed, ALL[1], bed.hello(&[&port]).await)
         .await
         .unwrap();
     let visitors = [bed.visit_port().await, bed.visit_port().await];
@@ -156,7 +156,7 @@ async fn replicas_share_the_visitors() {
 
 #[tokio::test]
 async fn the_resume_secret_takes_the_place_of_its_session_only() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let host = bed
             .claim("a.localhost", Kind::Http, Sharing::Exclusive)
@@ -192,14 +192,14 @@ async fn the_resume_secret_takes_the_place_of_its_session_only() {
 async fn streams_of_a_replaced_session_finish() {
     let bed = Bed::start().await;
     let port = bed.claim_port().await;
-    let old = Agent::join(&bed, BOTH[1], bed.hello(&[&port]).await)
+    let old = Agent::join(&bed, ALL[1], bed.hello(&[&port]).await)
         .await
         .unwrap();
     let mut visitor = bed.visit_port().await;
     let (_, mut stream) = old.accept().await;
     let mut again = bed.hello(&[&port]).await;
     again.resume = old.welcome.resume.clone();
-    let new = Agent::join(&bed, BOTH[0], again).await.unwrap();
+    let new = Agent::join(&bed, ALL[0], again).await.unwrap();
     let next = bed.visit_port().await;
     drop((new.accept().await, next));
     stream.write_all(b"still here").await.unwrap();
@@ -213,7 +213,7 @@ async fn streams_of_a_replaced_session_finish() {
 
 #[tokio::test]
 async fn endpoints_come_and_go_in_a_session() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let a = bed
             .claim("a.localhost", Kind::Http, Sharing::Exclusive)
@@ -267,10 +267,10 @@ async fn some_of_several_binds_are_better_than_none() {
     let b = bed
         .claim("b.localhost", Kind::Http, Sharing::Exclusive)
         .await;
-    let _holder = Agent::join(&bed, BOTH[0], bed.hello(&[&a]).await)
+    let _holder = Agent::join(&bed, ALL[0], bed.hello(&[&a]).await)
         .await
         .unwrap();
-    let mut agent = Agent::join(&bed, BOTH[0], bed.hello(&[&a, &b]).await)
+    let mut agent = Agent::join(&bed, ALL[0], bed.hello(&[&a, &b]).await)
         .await
         .unwrap();
     assert_eq!(agent.welcome.bound.len(), 1);
@@ -290,7 +290,7 @@ async fn many_binds_come_in_several_lines() {
         );
     }
     let all: Vec<_> = all.iter().collect();
-    let mut agent = Agent::join(&bed, BOTH[1], bed.hello(&all).await)
+    let mut agent = Agent::join(&bed, ALL[1], bed.hello(&all).await)
         .await
         .unwrap();
     let (mut bound, mut more) = (agent.welcome.bound.len(), agent.welcome.more);
@@ -314,7 +314,7 @@ async fn visits_are_told_to_those_who_asked() {
         datagrams: false,
         ..bed.hello(&[&host]).await
     };
-    let mut agent = Agent::join(&bed, BOTH[0], asking).await.unwrap();
+    let mut agent = Agent::join(&bed, ALL[0], asking).await.unwrap();
     let visit = async {
         let mut visitor = bed.visit_tls("a.localhost", &[b"http/1.1"]).await.unwrap();
         let request = b"GET /x?secret HTTP/1.1\r\nhost: a.localhost\r\nconnection: close\r\n\r\n";
@@ -349,7 +349,7 @@ async fn a_second_hello_ends_the_session() {
     let host = bed
         .claim("a.localhost", Kind::Http, Sharing::Exclusive)
         .await;
-    let mut agent = Agent::join(&bed, BOTH[1], bed.hello(&[&host]).await)
+    let mut agent = Agent::join(&bed, ALL[1], bed.hello(&[&host]).await)
         .await
         .unwrap();
     agent
@@ -361,7 +361,7 @@ async fn a_second_hello_ends_the_session() {
 #[tokio::test]
 async fn the_edge_takes_no_second_stream_of_an_agent() {
     let bed = Bed::start().await;
-    let connected = connect(&bed, BOTH[0]).await;
+    let connected = connect(&bed, ALL[0]).await;
     let control = connected.transport.open().await.unwrap();
     let mut writer = ControlWriter::new(control);
     let host = bed

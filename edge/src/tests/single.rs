@@ -16,13 +16,17 @@ use tunnel::{Secret, StreamHead};
 use super::bed::{Bed, EDGE, within};
 use crate::bounds::{POLL, WAITING_POLLS};
 
-type Tls = TlsStream<TcpStream>;
+pub(super) type Tls = TlsStream<TcpStream>;
 
-async fn dial(bed: &Bed) -> Tls {
-    let stream = TcpStream::connect(bed.tls()).await.unwrap();
+pub(super) async fn dial(bed: &Bed) -> Tls {
+    within(try_to_dial(bed)).await.unwrap()
+}
+
+pub(super) async fn try_to_dial(bed: &Bed) -> std::io::Result<Tls> {
+    let stream = TcpStream::connect(bed.tls()).await?;
     let connector = TlsConnector::from(Arc::new(bed.ca.client(&[b"http/1.1"])));
     let name = ServerName::try_from(EDGE).unwrap();
-    within(connector.connect(name, stream)).await.unwrap()
+    connector.connect(name, stream).await
 }
 
 async fn ask(connection: &mut Tls, token: &Secret, more: &str) {
@@ -41,7 +45,7 @@ async fn poll(bed: &Bed, token: &Secret) -> Tls {
 }
 
 /// The head of an answer.
-async fn answer<R: AsyncRead + Unpin>(connection: &mut R) -> String {
+pub(super) async fn answer<R: AsyncRead + Unpin>(connection: &mut R) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(within(connection.read_u8()).await.unwrap());
@@ -50,7 +54,7 @@ async fn answer<R: AsyncRead + Unpin>(connection: &mut R) -> String {
 }
 
 /// The answer to a refused request: its head, and the error's members.
-async fn refused(connection: &mut Tls) -> (String, serde_json::Value) {
+pub(super) async fn refused(connection: &mut Tls) -> (String, serde_json::Value) {
     let head = answer(connection).await.to_ascii_lowercase();
     let length = head.split_once("content-length: ").unwrap().1;
     let length = length.lines().next().unwrap().parse().unwrap();

@@ -9,7 +9,7 @@ use tokio_rustls::TlsConnector;
 use tunnel::{Code, TransportError, quic};
 
 use super::{
-    agent::{BOTH, connect},
+    agent::{ALL, connect},
     bed::{Bed, EDGE, within},
 };
 
@@ -23,14 +23,14 @@ async fn who_never_says_hello_is_cut_and_may_come_back() {
             other => panic!("{other:?}"),
         }
     };
-    tokio::join!(silent(BOTH[0]), silent(BOTH[1]));
+    tokio::join!(silent(ALL[0]), silent(ALL[1]), silent(ALL[2]));
 }
 
 #[tokio::test]
 async fn strangers_of_one_address_are_bounded_and_make_room_when_they_leave() {
     let bed = Bed::start_with(|config| config.limits.strangers_per_address = 2).await;
-    let first = connect(&bed, BOTH[1]).await;
-    let second = connect(&bed, BOTH[0]).await;
+    let first = connect(&bed, ALL[1]).await;
+    let second = connect(&bed, ALL[0]).await;
     let stream = TcpStream::connect(bed.tls()).await.unwrap();
     let connector = TlsConnector::from(Arc::new(bed.ca.client(&[b"http/1.1"])));
     let name = ServerName::try_from(EDGE).unwrap();

@@ -10,7 +10,7 @@ use tunnel::{
 };
 
 use super::{
-    agent::{Agent, BOTH},
+    agent::{ALL, Agent},
     bed::{Bed, hello, now, within},
 };
 
@@ -23,7 +23,7 @@ async fn error(agent: &mut Agent) -> ErrorMessage {
 
 #[tokio::test]
 async fn a_revocation_cuts_the_session_and_its_streams_at_once() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let port = bed.claim_port().await;
         let claims = bed.claims(&[&port]).await;
@@ -64,7 +64,7 @@ async fn a_revocation_cuts_the_session_and_its_streams_at_once() {
 
 #[tokio::test]
 async fn a_revoked_claim_takes_its_endpoint_and_leaves_the_others() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let host = bed
             .claim("a.localhost", Kind::Http, Sharing::Exclusive)
@@ -98,12 +98,12 @@ async fn a_released_name_is_taken_from_its_session() {
         .claim("a.localhost", Kind::Http, Sharing::Exclusive)
         .await;
     let token = bed.hello(&[&host]).await;
-    let agent = Agent::join(&bed, BOTH[0], token.clone()).await.unwrap();
+    let agent = Agent::join(&bed, ALL[0], token.clone()).await.unwrap();
     bed.release(&host).await;
     assert_eq!(agent.ended().await, Code::Forbidden);
     bed.claim("a.localhost", Kind::Http, Sharing::Exclusive)
         .await;
-    let error = Agent::join(&bed, BOTH[0], token).await.err().unwrap();
+    let error = Agent::join(&bed, ALL[0], token).await.err().unwrap();
     assert_eq!(error.code, Code::Forbidden, "claimed anew");
 }
 
@@ -123,7 +123,7 @@ async fn a_name_below_a_wildcard_goes_with_it_or_to_who_claims_it() {
     };
     let mut hello = bed.hello(&[&wildcard]).await;
     hello.bind = Some(vec![bind(1, "x.w.localhost"), bind(2, "y.w.localhost")]);
-    let mut agent = Agent::join(&bed, BOTH[0], hello).await.unwrap();
+    let mut agent = Agent::join(&bed, ALL[0], hello).await.unwrap();
     bed.claim("x.w.localhost", Kind::Http, Sharing::Exclusive)
         .await;
     let told = error(&mut agent).await;
@@ -134,7 +134,7 @@ async fn a_name_below_a_wildcard_goes_with_it_or_to_who_claims_it() {
 
 #[tokio::test]
 async fn a_session_ends_with_its_time() {
-    for kind in BOTH {
+    for kind in ALL {
         let bed = Bed::start().await;
         let port = bed.claim_port().await;
         let mut claims = bed.claims(&[&port]).await;
@@ -159,7 +159,7 @@ async fn a_new_token_prolongs_the_session_and_may_take_endpoints_away() {
     let mut claims = bed.claims(&[&a, &b]).await;
     claims.expires = now().plus(Duration::from_secs(3));
     claims.session_expires = claims.expires;
-    let mut agent = Agent::join(&bed, BOTH[1], hello(bed.sign(&claims)))
+    let mut agent = Agent::join(&bed, ALL[1], hello(bed.sign(&claims)))
         .await
         .unwrap();
     let fresh = bed.claims(&[&a]).await;

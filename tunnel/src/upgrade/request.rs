@@ -19,7 +19,7 @@ pub fn asks_for<B>(request: &Request<B>, token: &str) -> bool {
 }
 
 /// Whether a list header holds `token`, in any case (RFC 9110, section 5.6.1).
-pub(super) fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+pub(crate) fn names(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers
         .get_all(name)
         .iter()

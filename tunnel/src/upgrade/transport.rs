@@ -16,6 +16,7 @@ use crate::{
     mux::{Budget, Config, Connection, MuxError, Role},
     tls::TlsStream,
     transport::Exporter,
+    websocket::{Side, WebSocket},
 };
 
 /// Shared by all sessions of the process, as its memory is.
@@ -26,6 +27,7 @@ pub struct MuxTransport {
     connection: Connection,
     peer: SocketAddr,
     exporter: Option<Exporter>,
+    kind: TransportKind,
 }
 
 impl MuxTransport {
@@ -45,6 +47,22 @@ impl MuxTransport {
             connection,
             peer,
             exporter,
+            kind: TransportKind::Tcp,
+        }
+    }
+
+    /// Over the messages of a WebSocket. There is no exporter: what a browser does not have, the binding does not use.
+    pub(crate) fn websocket(upgraded: Upgraded, role: Role, peer: SocketAddr) -> Self {
+        let side = match role {
+            Role::Client => Side::Client,
+            Role::Server => Side::Server,
+        };
+        let socket = WebSocket::new(TokioIo::new(upgraded), side);
+        Self {
+            connection: Connection::new(socket, role, config(role)),
+            peer,
+            exporter: None,
+            kind: TransportKind::WebSocket,
         }
     }
 }
@@ -96,7 +114,7 @@ impl Transport for MuxTransport {
     }
 
     fn kind(&self) -> TransportKind {
-        TransportKind::Tcp
+        self.kind
     }
 
     fn peer(&self) -> SocketAddr {
