@@ -48,7 +48,7 @@ pub use origin::{
     probe::{ProbeError, probe},
 };
 pub use origins::{Origins, forward_each};
-pub use reach::{Reached, addresses, reach_quic, reach_tcp};
+pub use reach::{Reached, addresses, reach_quic, reach_tcp, reach_websocket};
 pub use session::{Incoming, Stream};
 pub use shared::EVENTS_KEPT;
 pub use source::{

@@ -9,6 +9,7 @@ use rustls::{
 };
 use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::TlsConnector;
+use tunnel::{Code, Transport};
 
 use crate::dial::{self, Location};
 
@@ -54,6 +55,24 @@ pub async fn reach_tcp(location: &Location, roots: Arc<RootCertStore>) -> io::Re
             handshake: begin.elapsed(),
             certificate: leaf(chain.unwrap_or_default()),
         })
+    };
+    dial::within(REACH_WITHIN, looking).await
+}
+
+/// A WebSocket at the tunnel's place, as a session begins where nothing else gets through; gives how long that took.
+pub async fn reach_websocket(
+    location: &Location,
+    roots: Arc<RootCertStore>,
+) -> io::Result<Duration> {
+    let config = dial::client_config(roots, &[b"http/1.1"]).map_err(io::Error::other)?;
+    let begin = Instant::now();
+    let looking = async {
+        let tls = dial::tls(location.host(), location.port(), config, REACH_WITHIN).await?;
+        let peer = tls.get_ref().0.peer_addr()?;
+        let upgraded = tunnel::websocket::connect(tls, &location.authority(), peer).await;
+        let session = upgraded.map_err(io::Error::other)?;
+        session.close(Code::Ok, "");
+        Ok(begin.elapsed())
     };
     dial::within(REACH_WITHIN, looking).await
 }

@@ -39,6 +39,8 @@ fn a_provider_that_is_well_is_found_so_with_each_round_trip() {
     for name in ["provider", "over TCP", "over QUIC"] {
         assert!(check(&report, name)["round_trip_ms"].as_f64().unwrap() > 0.0);
     }
+    let websocket = check(&report, "over WebSocket")["seen"].as_str().unwrap();
+    assert!(websocket.starts_with("opens in "), "{websocket}");
     let name = dev.ready["name"].as_str().unwrap();
     let credential = check(&report, "credential")["seen"].as_str().unwrap();
     assert!(credential.contains(name), "{credential}");

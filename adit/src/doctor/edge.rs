@@ -38,7 +38,7 @@ pub(super) async fn served_certificate(
     }
 }
 
-/// Both ways at once, as an agent races them.
+/// Both ways at once, as an agent races them, and then what is left where neither gets through.
 pub(super) async fn check(
     location: &Location,
     roots: &Arc<RootCertStore>,
@@ -53,11 +53,27 @@ pub(super) async fn check(
         agent::reach_quic(location, roots.clone())
     );
     let tcp_works = tcp.is_ok();
-    vec![
+    let mut checks = vec![
         found,
         over_tcp(location, tcp, now),
         over_quic(location, quic, tcp_works, now),
-    ]
+    ];
+    if tcp_works {
+        let opened = agent::reach_websocket(location, roots.clone()).await;
+        checks.push(over_websocket(location, opened));
+    }
+    checks
+}
+
+/// The whole of a handshake, which something on the path may answer in the edge's place.
+fn over_websocket(location: &Location, opened: io::Result<Duration>) -> Check {
+    let name = format!("edge {location} over WebSocket");
+    match opened {
+        Ok(took) => Check::ok(name, format!("opens in {:.1} ms", ms(took))),
+        Err(error) => Check::warn(name, described(&error)).advise(
+            "something on the path answers HTTP in the edge's place and knows no WebSocket: agents need QUIC here",
+        ),
+    }
 }
 
 fn over_tcp(location: &Location, found: io::Result<Reached>, now: UnixTime) -> Check {
