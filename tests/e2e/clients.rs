@@ -8,7 +8,8 @@ use std::{
 };
 
 use tests::{
-    Dev, Origin, Process, WAIT, echo, free_port, http_files, program, root_of_repository, run,
+    Dev, Origin, Process, WAIT, echo, free_port, http_files, program, python, root_of_repository,
+    run,
 };
 
 use crate::http::curl;
@@ -152,4 +153,20 @@ fn the_python_agent_tells_what_goes_wrong() {
     assert_eq!(status, "502");
     command.env("ADIT_TOKEN", "nonsense");
     assert_eq!(Process::start(&mut command).wait().code(), Some(1));
+}
+
+#[test]
+fn a_stock_websocket_library_carries_an_agent() {
+    let dev = Dev::start(&[]);
+    dev.admin(&["endpoint", "claim", "snake"]);
+    let mut command = python("ws_agent.py");
+    command
+        .args([dev.provider["edge"].as_str().unwrap(), &dev.ca()])
+        .env("ADIT_TOKEN", issue(&dev, "snake.localhost"));
+    let agent = Process::start(&mut command);
+    agent.wait_for_line(0, "welcome", |line| (line == "welcome").then_some(()));
+    for _ in 0..20 {
+        let url = format!("https://snake.localhost:{}/", dev.https_port());
+        assert_eq!(output(curl(&dev).arg(&url)), "from a snake\n");
+    }
 }

@@ -36,5 +36,5 @@ mod udp;
 mod usage;
 mod websocket;
 
-/// Every test of the data path runs over both bindings.
-const TRANSPORTS: [&str; 2] = ["quic", "tcp"];
+/// Every test of the data path runs over all bindings of our agent.
+const TRANSPORTS: [&str; 3] = ["quic", "tcp", "websocket"];
