@@ -22,15 +22,25 @@ fn websocket_frames() {
         .for_each(|recipe| {
             let sent = recipe.bytes(&FRAMES);
             let (read, said) = runtime.block_on(async {
-                let (near, mut far) = tokio::io::duplex(1 << 16);
-                far.write_all(&sent).await.unwrap();
-                far.shutdown().await.unwrap();
-                let mut server = tunnel::websocket::reading(near);
-                let mut read = Vec::new();
-                let _ = server.read_to_end(&mut read).await;
-                drop(server);
-                let mut said = Vec::new();
-                far.read_to_end(&mut said).await.unwrap();
+                let (near, far) = tokio::io::duplex(4096);
+                let (mut hear, mut say) = tokio::io::split(far);
+                let saying = async {
+                    // A server that was told enough hangs up.
+                    let _ = say.write_all(&sent).await;
+                    let _ = say.shutdown().await;
+                };
+                let reading = async {
+                    let mut server = tunnel::websocket::reading(near);
+                    let mut read = Vec::new();
+                    let _ = server.read_to_end(&mut read).await;
+                    read
+                };
+                let hearing = async {
+                    let mut said = Vec::new();
+                    hear.read_to_end(&mut said).await.unwrap();
+                    said
+                };
+                let ((), read, said) = tokio::join!(saying, reading, hearing);
                 (read, said)
             });
             // Nothing is made up, and nothing that is said is longer than what asked for it.
